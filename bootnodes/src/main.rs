@@ -1,0 +1,2 @@
+//! The bootnode.
+fn main() {}
