@@ -1,1 +1,65 @@
-//! Under construction.
+//! TEE evidence in, appraisal or refusal out.
+//!
+//! The words are those of RFC 9334 (RATS): an attester (the worker's TEE) makes
+//! [`Evidence`]; [`Endorsements`] are what a vendor says about that platform;
+//! [`TrustAnchors`] are the roots a network trusts; a [`Policy`] says what the network
+//! demands; the verdict is an [`Appraisal`] or a [`Refusal`].
+//!
+//! ```text
+//!  evidence ─┐
+//!  endorsements ─┤
+//!  anchors ──┼─▶ appraise ─▶ Appraisal { measurement, signed_digest, not_after, … }
+//!  policy ───┤            └▶ Refusal   (one variant for each check)
+//!  binding ──┤
+//!  time ─────┘
+//! ```
+//!
+//! [`appraise`] is pure. It knows no clock, file, socket or source of randomness: the same
+//! arguments give the same verdict years later, on any machine. That is why time is an
+//! argument (in a state transition it is the block's, never the reader's clock) and why no
+//! collateral is ever fetched.
+//!
+//! # Which kinds work
+//!
+//! | kind | appraised | trusted when |
+//! | --- | --- | --- |
+//! | [`EvidenceKind::Nitro`] | yes | the anchors list the fingerprint of AWS's G1 root |
+//! | [`EvidenceKind::Simulated`] | yes, by the very same code | the anchors list a simulated root, as only a development network's genesis does |
+//! | [`EvidenceKind::SevSnp`], [`EvidenceKind::Tdx`] | no: [`Refusal::UnsupportedKind`] | never yet |
+//!
+//! # What an appraisal proves, and what it does not
+//!
+//! It proves that a platform certified under a trusted root signed, at the stated time, a
+//! document that carries this measurement and this [`Binding`]. It does not prove that the
+//! measured program is honest: that is what the list of measurements in the policy is for
+//! (an appraisal under an empty list says `measured: false`). Nor does it count ages in
+//! slots: the binding names a slot and a block hash, and the caller compares those.
+//!
+//! # Identity
+//!
+//! Evidence is malleable: for every ECDSA signature (r, s) the twin (r, n − s) is as valid.
+//! Never identify evidence by a hash of its bytes; use [`Appraisal::signed_digest`].
+//! Genuine hardware emits either twin, so [`appraise`] takes both, while admission to the
+//! mesh asks [`is_canonical`], and a worker calls [`canonicalize`] on what its hardware
+//! gave it.
+
+mod anchors;
+mod appraise;
+mod binding;
+mod canonical;
+mod chain;
+mod evidence;
+mod nitro;
+mod policy;
+mod refusal;
+#[cfg(feature = "sim")]
+pub mod sim;
+
+pub use anchors::{NITRO_ROOT_G1, RootFingerprint, TrustAnchors};
+pub use appraise::{Appraisal, PlatformId, appraise, appraise_user_data};
+pub use binding::Binding;
+pub use canonical::{NonCanonical, canonicalize, is_canonical};
+pub use evidence::{Endorsements, Evidence, EvidenceKind, Measurement, UnixTime, UnknownKind};
+pub use nitro::MAX_DOCUMENT_BYTES;
+pub use policy::Policy;
+pub use refusal::{Refusal, RefusalClass};
