@@ -1,0 +1,394 @@
+//! The trusted setup: powers of a secret τ that nobody knows.
+//!
+//! * [`VerifyingKey`] — the five points that checking openings needs, with the
+//!   Miller-loop lines of the three G2 points prepared.
+//! * [`Setup`] — the whole ceremony: 4,096 powers in G1, the same in Lagrange
+//!   form, 65 powers in G2. The points for committing are decoded, and their
+//!   tables built, when first used.
+//!
+//! [`Setup::ethereum`] embeds the Ethereum KZG ceremony (see `setup/NOTICE`).
+//! Its bytes are pinned by [`SETUP_SHA256`]; a test compares them and another
+//! runs [`Setup::verify`], so starting up trusts them and stays cheap.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::OnceLock;
+
+use ark_bls12_381::Fr;
+use ark_poly::EvaluationDomain;
+use sha2::Digest;
+
+use crate::comb::Comb;
+use crate::curve::{self, G1Affine, G2Affine, Lines, SCALAR_BITS};
+use crate::domain::{self, CHUNK_LEN};
+use crate::error::Malformed;
+use crate::scalar::{TraceElement, le_concat};
+use crate::transcript::{COEFFICIENT_BITS, Transcript, short_concat, tagged};
+
+/// Powers of τ in G2.
+const G2_POWERS: usize = 65;
+
+/// SHA-256 of the embedded `g1_monomial.bin`, `g1_lagrange.bin` and
+/// `g2_monomial.bin`, in hexadecimal.
+pub const SETUP_SHA256: [&str; 3] = [
+    "08797579f6cfd5788eddc1a215d64dcfabd04acbcaf2953fb2c1afb830f43315",
+    "52c7615a9bd3eb20df67eb5a81ee701c96787c82a5ff638740b54fbadfde960b",
+    "d0d2cbf40c8f01e707f1c0b9ac1dbbceb89a18041cbce09eb3ec025d5ecd6d43",
+];
+
+static G1_MONOMIAL: &[u8] = include_bytes!("../setup/g1_monomial.bin");
+static G1_LAGRANGE: &[u8] = include_bytes!("../setup/g1_lagrange.bin");
+static G2_MONOMIAL: &[u8] = include_bytes!("../setup/g2_monomial.bin");
+
+const KEY_ID_DOMAIN: &[u8] = b"aether/kzg/v1/verifying-key";
+const SETUP_CHECK_DOMAIN: &[u8] = b"aether/kzg/v1/setup-check";
+
+/// Points the small table covers; enough for the trace of an ordinary job.
+const SMALL_POINTS: usize = 256;
+/// 256 points × 32 rows × 96 bytes = 0.8 MB, ready in some 30 ms.
+const SMALL_WINDOW: usize = 8;
+/// 4,096 points × 22 rows × 96 bytes = 8.7 MB, ready in under a second.
+const LARGE_WINDOW: usize = 12;
+
+/// What checking openings needs: G1, τG1, G2, τG2, τ²G2.
+///
+/// The id is SHA-256 of `u8(27) ‖ "aether/kzg/v1/verifying-key" ‖ G1 ‖ τG1 ‖
+/// G2 ‖ τG2 ‖ τ²G2` (compressed points). It determines τ and so everything
+/// else about a setup; transcripts are bound to it.
+pub struct VerifyingKey {
+    id: [u8; 32],
+    pub(crate) g1: G1Affine,
+    pub(crate) tau_g1: G1Affine,
+    pub(crate) g2_lines: Lines,
+    pub(crate) tau_g2_lines: Lines,
+    pub(crate) tau2_g2_lines: Lines,
+}
+
+impl VerifyingKey {
+    /// A key from compressed points `[G1, τG1]` and `[G2, τG2, τ²G2]`.
+    ///
+    /// Checks encodings, subgroups, that the first points are the generators,
+    /// and by pairings that all powers are of one τ.
+    pub fn from_powers(g1: &[[u8; 48]; 2], g2: &[[u8; 96]; 3]) -> Result<Self, Malformed> {
+        let key = Self::decode(g1, g2)?;
+        let [g1, tau_g1] = [key.g1, key.tau_g1];
+        let first = [(tau_g1, &key.g2_lines)];
+        let second = [(tau_g1, &key.tau_g2_lines)];
+        if curve::pairing_products_equal(&first, &[(g1, &key.tau_g2_lines)])
+            && curve::pairing_products_equal(&second, &[(g1, &key.tau2_g2_lines)])
+        {
+            Ok(key)
+        } else {
+            Err(Malformed::Setup("the powers in G1 and G2 are not of one τ"))
+        }
+    }
+
+    fn decode(g1: &[[u8; 48]; 2], g2: &[[u8; 96]; 3]) -> Result<Self, Malformed> {
+        let [one, tau_g1] = [decode_g1(&g1[0])?, decode_g1(&g1[1])?];
+        let [two, tau_g2, tau2_g2] = [decode_g2(&g2[0])?, decode_g2(&g2[1])?, decode_g2(&g2[2])?];
+        if one != curve::g1_generator() || two != curve::g2_generator() {
+            return Err(Malformed::Setup("the zeroth powers are not the generators"));
+        }
+        let id = tagged(KEY_ID_DOMAIN)
+            .chain_update(g1.concat())
+            .chain_update(g2.concat())
+            .finalize()
+            .into();
+        Ok(Self {
+            id,
+            g1: one,
+            tau_g1,
+            g2_lines: Lines::new(&two),
+            tau_g2_lines: Lines::new(&tau_g2),
+            tau2_g2_lines: Lines::new(&tau2_g2),
+        })
+    }
+
+    /// The digest that names this key, and with it τ.
+    pub fn id(&self) -> &[u8; 32] {
+        &self.id
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifyingKey({})", hex::encode(self.id))
+    }
+}
+
+/// A full setup for polynomials of degree below 4,096.
+pub struct Setup {
+    g1_monomial: Cow<'static, [u8]>,
+    g1_lagrange: Cow<'static, [u8]>,
+    g2_monomial: Cow<'static, [u8]>,
+    key: VerifyingKey,
+    small: OnceLock<Comb>,
+    large: OnceLock<Comb>,
+}
+
+impl Setup {
+    /// The Ethereum KZG ceremony's setup, shared by the whole process.
+    ///
+    /// The first call decodes five points and prepares three Miller loops
+    /// (about a millisecond); everything else waits until it is needed.
+    pub fn ethereum() -> &'static Setup {
+        static ETHEREUM: OnceLock<Setup> = OnceLock::new();
+        ETHEREUM.get_or_init(|| {
+            let [mono, lagrange, g2] = [G1_MONOMIAL, G1_LAGRANGE, G2_MONOMIAL].map(Cow::Borrowed);
+            Self::decode(mono, lagrange, g2).expect("the embedded setup is pinned by its digests")
+        })
+    }
+
+    /// A setup from the three files of a ceremony, in the format of the
+    /// embedded ones, fully checked ([`Setup::verify`]; about two seconds).
+    pub fn from_bytes(
+        g1_monomial: Vec<u8>,
+        g1_lagrange: Vec<u8>,
+        g2_monomial: Vec<u8>,
+    ) -> Result<Self, Malformed> {
+        let setup = Self::decode(g1_monomial.into(), g1_lagrange.into(), g2_monomial.into())?;
+        setup.verify()?;
+        Ok(setup)
+    }
+
+    fn decode(
+        g1_monomial: Cow<'static, [u8]>,
+        g1_lagrange: Cow<'static, [u8]>,
+        g2_monomial: Cow<'static, [u8]>,
+    ) -> Result<Self, Malformed> {
+        for (bytes, expected) in [
+            (&g1_monomial, CHUNK_LEN * 48),
+            (&g1_lagrange, CHUNK_LEN * 48),
+            (&g2_monomial, G2_POWERS * 96),
+        ] {
+            if bytes.len() != expected {
+                return Err(Malformed::Length {
+                    expected,
+                    actual: bytes.len(),
+                });
+            }
+        }
+        let (g1, _) = g1_monomial.as_chunks::<48>();
+        let (g2, _) = g2_monomial.as_chunks::<96>();
+        let key = VerifyingKey::decode(&[g1[0], g1[1]], &[g2[0], g2[1], g2[2]])?;
+        let (small, large) = (OnceLock::new(), OnceLock::new());
+        Ok(Self {
+            g1_monomial,
+            g1_lagrange,
+            g2_monomial,
+            key,
+            small,
+            large,
+        })
+    }
+
+    /// The part that checks openings.
+    pub fn verifying_key(&self) -> &VerifyingKey {
+        &self.key
+    }
+
+    /// Builds the tables for committing now (they are built on first use
+    /// otherwise): 0.8 MB for up to 256 elements, 8.7 MB more for longer traces.
+    pub fn warm_up(&self, elements: usize) {
+        self.table_for(elements.min(CHUNK_LEN));
+    }
+
+    /// Checks that all points are of one τ. About two seconds of one core.
+    ///
+    /// Every point must be finite and in the subgroup, the zeroth powers the
+    /// generators. With coefficients rᵢ drawn from all bytes of the setup:
+    /// e(Σ rᵢ[τ^(i+1)]G1, G2) = e(Σ rᵢ[τ^i]G1, τG2),
+    /// e(G1, Σ rᵢ[τ^(i+1)]G2) = e(τG1, Σ rᵢ[τ^i]G2), and the Lagrange points
+    /// combined with rᵢ equal the powers combined with the coefficients of the
+    /// polynomial whose values are rᵢ.
+    pub fn verify(&self) -> Result<(), Malformed> {
+        let monomial = decode_all(&self.g1_monomial, decode_g1)?;
+        let lagrange = decode_all(&self.g1_lagrange, decode_g1)?;
+        let g2 = decode_all(&self.g2_monomial, decode_g2)?;
+        let key = &self.key;
+
+        let mut transcript = Transcript::new(SETUP_CHECK_DOMAIN, &key.id, CHUNK_LEN);
+        transcript.absorb(&self.g1_monomial);
+        transcript.absorb(&self.g1_lagrange);
+        transcript.absorb(&self.g2_monomial);
+        let r = transcript.coefficients().take_scalars(CHUNK_LEN);
+        let short = short_concat(&r);
+
+        let sum = |points: &[G1Affine]| {
+            let scalars = &short[..points.len() * (COEFFICIENT_BITS / 8)];
+            curve::g1_to_affine(&curve::g1_msm(points, scalars, COEFFICIENT_BITS))
+        };
+        let (lower, upper) = (&monomial[..CHUNK_LEN - 1], &monomial[1..]);
+        let left = [(sum(upper), &key.g2_lines)];
+        if !curve::pairing_products_equal(&left, &[(sum(lower), &key.tau_g2_lines)]) {
+            return Err(Malformed::Setup("G1 points are not successive powers"));
+        }
+
+        let sum_g2 = |points: &[G2Affine]| {
+            let scalars = &short[..points.len() * (COEFFICIENT_BITS / 8)];
+            Lines::new(&curve::g2_msm(points, scalars, COEFFICIENT_BITS))
+        };
+        let (lower, upper) = (sum_g2(&g2[..G2_POWERS - 1]), sum_g2(&g2[1..]));
+        if !curve::pairing_products_equal(&[(key.g1, &upper)], &[(key.tau_g1, &lower)]) {
+            return Err(Malformed::Setup("G2 points are not successive powers"));
+        }
+
+        let coefficients: Vec<Fr> = domain::natural_domain().ifft(&r);
+        let by_powers = curve::g1_msm(&monomial, &le_concat(&coefficients), SCALAR_BITS);
+        if curve::g1_to_affine(&by_powers) != sum(&lagrange) {
+            return Err(Malformed::Setup(
+                "the Lagrange points do not match the powers",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Commitment to the polynomial with these leading values (at most 4,096).
+    pub(crate) fn commit_elements(&self, elements: &[TraceElement]) -> curve::G1 {
+        self.table_for(elements.len()).sum_elements(elements)
+    }
+
+    /// As [`Setup::commit_elements`], for arbitrary scalars.
+    pub(crate) fn commit_scalars(&self, values: &[Fr]) -> curve::G1 {
+        self.table_for(values.len()).sum_scalars(values)
+    }
+
+    fn table_for(&self, count: usize) -> &Comb {
+        let build = |points: usize, window: usize| {
+            let (encoded, _) = self.g1_lagrange.as_chunks::<48>();
+            let decoded: Vec<G1Affine> = (0..points)
+                .map(|i| curve::g1_uncompress(&encoded[domain::bit_reverse(i)]))
+                .collect::<Result<_, _>>()
+                .expect("pinned by digest, or checked by `verify` when built");
+            Comb::new(&decoded, window)
+        };
+        if count <= SMALL_POINTS {
+            self.small.get_or_init(|| build(SMALL_POINTS, SMALL_WINDOW))
+        } else {
+            self.large.get_or_init(|| build(CHUNK_LEN, LARGE_WINDOW))
+        }
+    }
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Setup({})", hex::encode(self.key.id))
+    }
+}
+
+fn decode_all<const N: usize, P>(
+    bytes: &[u8],
+    decode: impl Fn(&[u8; N]) -> Result<P, Malformed>,
+) -> Result<Vec<P>, Malformed> {
+    bytes.as_chunks::<N>().0.iter().map(decode).collect()
+}
+
+fn decode_g1(bytes: &[u8; 48]) -> Result<G1Affine, Malformed> {
+    let point = curve::g1_uncompress(bytes)?;
+    match (curve::g1_is_infinity(&point), curve::g1_in_subgroup(&point)) {
+        (true, _) => Err(Malformed::Infinity),
+        (false, false) => Err(Malformed::NotInSubgroup),
+        (false, true) => Ok(point),
+    }
+}
+
+fn decode_g2(bytes: &[u8; 96]) -> Result<G2Affine, Malformed> {
+    let point = curve::g2_uncompress(bytes)?;
+    match (curve::g2_is_infinity(&point), curve::g2_in_subgroup(&point)) {
+        (true, _) => Err(Malformed::Infinity),
+        (false, false) => Err(Malformed::NotInSubgroup),
+        (false, true) => Ok(point),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::Sha256;
+
+    use super::*;
+
+    #[test]
+    fn the_embedded_bytes_are_the_pinned_ones() {
+        for (bytes, pinned) in [G1_MONOMIAL, G1_LAGRANGE, G2_MONOMIAL]
+            .iter()
+            .zip(SETUP_SHA256)
+        {
+            assert_eq!(hex::encode(Sha256::digest(bytes)), pinned);
+        }
+    }
+
+    #[test]
+    fn the_embedded_setup_is_well_formed() {
+        Setup::ethereum().verify().unwrap();
+    }
+
+    #[test]
+    fn a_setup_with_a_foreign_or_misplaced_point_is_refused() {
+        let swap = |bytes: &[u8], size: usize, a: usize, b: usize| {
+            let mut out = bytes.to_vec();
+            out[a * size..][..size].copy_from_slice(&bytes[b * size..][..size]);
+            out[b * size..][..size].copy_from_slice(&bytes[a * size..][..size]);
+            out
+        };
+        let [mono, lagrange, g2] = [G1_MONOMIAL, G1_LAGRANGE, G2_MONOMIAL].map(<[u8]>::to_vec);
+        let cases = [
+            (
+                swap(&mono, 48, 7, 4095),
+                lagrange.clone(),
+                g2.clone(),
+                "G1 points are not",
+            ),
+            (
+                mono.clone(),
+                swap(&lagrange, 48, 0, 4095),
+                g2.clone(),
+                "the Lagrange points",
+            ),
+            (
+                mono.clone(),
+                lagrange.clone(),
+                swap(&g2, 96, 63, 64),
+                "G2 points are not",
+            ),
+            (
+                swap(&mono, 48, 0, 1),
+                lagrange.clone(),
+                g2.clone(),
+                "the zeroth powers",
+            ),
+        ];
+        for (mono, lagrange, g2, reason) in cases {
+            match Setup::from_bytes(mono, lagrange, g2) {
+                Err(Malformed::Setup(said)) => assert!(said.starts_with(reason), "{said}"),
+                other => panic!("{other:?} for {reason}"),
+            }
+        }
+        let short = Setup::from_bytes(mono[48..].to_vec(), lagrange.clone(), g2.clone());
+        assert!(matches!(short, Err(Malformed::Length { .. })));
+        let mut infinite = lagrange;
+        infinite[48 * 9..48 * 10].fill(0);
+        infinite[48 * 9] = 0xc0;
+        assert_eq!(
+            Setup::from_bytes(mono, infinite, g2).err(),
+            Some(Malformed::Infinity)
+        );
+    }
+
+    #[test]
+    fn a_verifying_key_refuses_powers_of_different_secrets() {
+        let (g1, _) = G1_MONOMIAL.as_chunks::<48>();
+        let (g2, _) = G2_MONOMIAL.as_chunks::<96>();
+        let good = VerifyingKey::from_powers(&[g1[0], g1[1]], &[g2[0], g2[1], g2[2]]).unwrap();
+        assert_eq!(good.id(), Setup::ethereum().verifying_key().id());
+        for (g1, g2) in [
+            ([g1[0], g1[2]], [g2[0], g2[1], g2[2]]),
+            ([g1[0], g1[1]], [g2[0], g2[1], g2[3]]),
+            ([g1[1], g1[2]], [g2[0], g2[1], g2[2]]),
+        ] {
+            assert!(matches!(
+                VerifyingKey::from_powers(&g1, &g2),
+                Err(Malformed::Setup(_))
+            ));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Fiat–Shamir coefficients for checking many statements at once.
+//!
+//! A transcript is SHA-256 over
+//! `u8(len(domain)) ‖ domain ‖ key id (32) ‖ u64(count) ‖ the statements`,
+//! integers big-endian, each statement as its batch function documents. From
+//! its 32-byte digest `seed`, coefficient i (from 0) is the first 16 bytes,
+//! read as a big-endian integer, of
+//! SHA-256(`u8(25) ‖ "aether/kzg/v1/coefficient" ‖ seed ‖ u64(i)`).
+//!
+//! Every input is absorbed before any coefficient is drawn, so nobody can
+//! choose a statement after seeing its coefficient; 128 bits leave a forger a
+//! chance of 2^-128 for each hash he tries.
+
+use ark_bls12_381::Fr;
+use ark_ff::BigInt;
+use ark_ff::PrimeField;
+use sha2::{Digest, Sha256};
+
+/// Bits of a coefficient.
+pub(crate) const COEFFICIENT_BITS: usize = 128;
+
+const COEFFICIENT_DOMAIN: &[u8] = b"aether/kzg/v1/coefficient";
+
+/// Collects the statements of one batch.
+pub(crate) struct Transcript(Sha256);
+
+impl Transcript {
+    pub(crate) fn new(domain: &[u8], key_id: &[u8; 32], count: usize) -> Self {
+        let hash = tagged(domain)
+            .chain_update(key_id)
+            .chain_update((count as u64).to_be_bytes());
+        Self(hash)
+    }
+
+    pub(crate) fn absorb(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn absorb_count(&mut self, count: usize) {
+        self.0.update((count as u64).to_be_bytes());
+    }
+
+    pub(crate) fn coefficients(self) -> Coefficients {
+        Coefficients {
+            seed: self.0.finalize().into(),
+            next: 0,
+        }
+    }
+}
+
+/// SHA-256 over a length-prefixed domain tag, to be continued.
+pub(crate) fn tagged(domain: &[u8]) -> Sha256 {
+    // Domains are short constants of this crate.
+    let length = u8::try_from(domain.len()).expect("a domain tag is shorter than 256 bytes");
+    Sha256::new().chain_update([length]).chain_update(domain)
+}
+
+/// The endless list of coefficients of one batch.
+pub(crate) struct Coefficients {
+    seed: [u8; 32],
+    next: u64,
+}
+
+impl Coefficients {
+    /// The next coefficient as 16 big-endian bytes.
+    pub(crate) fn next_bytes(&mut self) -> [u8; 16] {
+        let digest: [u8; 32] = tagged(COEFFICIENT_DOMAIN)
+            .chain_update(self.seed)
+            .chain_update(self.next.to_be_bytes())
+            .finalize()
+            .into();
+        self.next += 1;
+        let mut out = [0; 16];
+        out.copy_from_slice(&digest[..16]);
+        out
+    }
+
+    /// The next coefficient as a scalar.
+    pub(crate) fn next_scalar(&mut self) -> Fr {
+        let value = u128::from_be_bytes(self.next_bytes());
+        let limbs = [value as u64, (value >> 64) as u64, 0, 0];
+        Fr::from_bigint(BigInt(limbs)).unwrap_or_default()
+    }
+
+    pub(crate) fn take_scalars(mut self, count: usize) -> Vec<Fr> {
+        (0..count).map(|_| self.next_scalar()).collect()
+    }
+}
+
+/// The low 16 bytes of scalars known to be coefficients, end to end.
+pub(crate) fn short_concat(coefficients: &[Fr]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(coefficients.len() * 16);
+    for coefficient in coefficients {
+        out.extend_from_slice(&crate::scalar::le_bytes(coefficient)[..16]);
+    }
+    out
+}
