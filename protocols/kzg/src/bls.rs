@@ -172,7 +172,7 @@ impl PublicKey {
     }
 
     /// The canonical 48 bytes.
-    pub fn to_bytes(&self) -> [u8; PUBLIC_KEY_BYTES] {
+    pub fn to_bytes(self) -> [u8; PUBLIC_KEY_BYTES] {
         self.0.compress()
     }
 }
@@ -198,7 +198,7 @@ impl Signature {
     }
 
     /// The canonical 96 bytes.
-    pub fn to_bytes(&self) -> [u8; SIGNATURE_BYTES] {
+    pub fn to_bytes(self) -> [u8; SIGNATURE_BYTES] {
         self.0.compress()
     }
 
@@ -229,7 +229,7 @@ impl ProofOfPossession {
     }
 
     /// The canonical 96 bytes.
-    pub fn to_bytes(&self) -> [u8; SIGNATURE_BYTES] {
+    pub fn to_bytes(self) -> [u8; SIGNATURE_BYTES] {
         self.0.to_bytes()
     }
 

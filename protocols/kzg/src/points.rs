@@ -46,7 +46,7 @@ macro_rules! point_type {
             }
 
             /// The canonical 48 bytes; decoding them gives the same point.
-            pub fn to_bytes(&self) -> [u8; POINT_BYTES] {
+            pub fn to_bytes(self) -> [u8; POINT_BYTES] {
                 curve::g1_compress(&self.0)
             }
 

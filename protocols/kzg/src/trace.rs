@@ -57,7 +57,10 @@ impl TraceCommitment {
 
     /// 48 bytes a chunk.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.chunks.iter().flat_map(Commitment::to_bytes).collect()
+        self.chunks
+            .iter()
+            .flat_map(|chunk| chunk.to_bytes())
+            .collect()
     }
 
     /// The chunks' commitments, in order; never empty.
@@ -149,8 +152,8 @@ impl PairOpening {
     }
 
     /// The canonical 48 or 96 bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        match &self.0 {
+    pub fn to_bytes(self) -> Vec<u8> {
+        match self.0 {
             PairForm::Together(proof) => proof.to_bytes().to_vec(),
             PairForm::Straddling { left, right } => [left.to_bytes(), right.to_bytes()].concat(),
         }
