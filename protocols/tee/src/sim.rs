@@ -54,6 +54,9 @@ pub enum SimError {
     /// A certificate could not be made.
     #[error("a certificate could not be made: {0}")]
     Certificate(String),
+    /// A key or certificate could not be written as PEM.
+    #[error("could not be written as PEM: {0}")]
+    Encoding(String),
     /// The text is not a private key followed by the certificates that belong there.
     #[error("not a key followed by {expected} certificates in PEM: {reason}")]
     Pem {
@@ -160,7 +163,7 @@ impl SimRoot {
     ///
     /// # Errors
     ///
-    /// [`SimError::Pem`] if the key cannot be encoded.
+    /// [`SimError::Encoding`].
     pub fn to_pem(&self) -> Result<Zeroizing<String>, SimError> {
         pem::write(&self.key, [self.certificate.as_slice()])
     }
@@ -169,7 +172,7 @@ impl SimRoot {
     ///
     /// # Errors
     ///
-    /// [`SimError::Pem`], [`SimError::KeyMismatch`].
+    /// [`SimError::Pem`], [`SimError::Certificate`], [`SimError::KeyMismatch`].
     pub fn from_pem(text: &str) -> Result<Self, SimError> {
         let (key, [certificate]) = pem::read(text)?;
         certificate::belongs_to(&certificate, &key)?;
@@ -244,7 +247,7 @@ impl SimPlatform {
     ///
     /// # Errors
     ///
-    /// [`SimError::Pem`] if the key cannot be encoded.
+    /// [`SimError::Encoding`].
     pub fn to_pem(&self) -> Result<Zeroizing<String>, SimError> {
         let authorities = self.cabundle.iter().rev().map(Vec::as_slice);
         pem::write(
@@ -257,7 +260,7 @@ impl SimPlatform {
     ///
     /// # Errors
     ///
-    /// [`SimError::Pem`], [`SimError::KeyMismatch`].
+    /// [`SimError::Pem`], [`SimError::Certificate`], [`SimError::KeyMismatch`].
     pub fn from_pem(text: &str) -> Result<Self, SimError> {
         let (key, [leaf, authority, root]) = pem::read(text)?;
         let name = certificate::belongs_to(&leaf, &key)?;

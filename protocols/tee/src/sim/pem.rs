@@ -18,17 +18,19 @@ pub(super) fn write<'a>(
     key: &SigningKey,
     certificates: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Zeroizing<String>, SimError> {
-    let mut text = Zeroizing::new(String::with_capacity(MAX_TEXT / 8));
-    let mut count = 0;
-    let key = key.to_pkcs8_der().map_err(|error| failed(0, &error))?;
-    let block = encode_string(KEY_LABEL, LineEnding::LF, key.as_bytes());
-    text.push_str(&Zeroizing::new(block.map_err(|error| failed(0, &error))?));
+    let encoding = |error: &dyn std::fmt::Display| SimError::Encoding(error.to_string());
+    let key = key.to_pkcs8_der().map_err(|error| encoding(&error))?;
+    let mut text = Zeroizing::new(block(KEY_LABEL, key.as_bytes())?);
     for der in certificates {
-        count += 1;
-        let block = encode_string(CERTIFICATE_LABEL, LineEnding::LF, der);
-        text.push_str(&block.map_err(|error| failed(count, &error))?);
+        // Not `push_str`, which may move the key and leave a copy of it behind.
+        let joined = [text.as_str(), &block(CERTIFICATE_LABEL, der)?].concat();
+        text = Zeroizing::new(joined);
     }
     Ok(text)
+}
+
+fn block(label: &str, der: &[u8]) -> Result<String, SimError> {
+    encode_string(label, LineEnding::LF, der).map_err(|error| SimError::Encoding(error.to_string()))
 }
 
 /// Reads a key and exactly `N` certificates, each returned as DER.
