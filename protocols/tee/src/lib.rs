@@ -42,9 +42,38 @@
 //! Genuine hardware emits either twin, so [`appraise`] takes both, while admission to the
 //! mesh asks [`is_canonical`], and a worker calls [`canonicalize`] on what its hardware
 //! gave it.
+//!
+//! # Example
+//!
+//! A development network's worker makes evidence, and anybody appraises it:
+//!
+#![cfg_attr(feature = "sim", doc = "```")]
+#![cfg_attr(not(feature = "sim"), doc = "```ignore")]
+//! use aether_tee::sim::{SimRoot, Validity};
+//! use aether_tee::{
+//!     Binding, Endorsements, EvidenceKind, Measurement, Policy, TrustAnchors, UnixTime, appraise,
+//! };
+//!
+//! let now = UnixTime(1_772_366_400);
+//! let life = Validity { not_before: UnixTime(0), not_after: UnixTime(2_000_000_000) };
+//! let root = SimRoot::from_seed(&[7; 32], life)?;
+//! let platform = root.issue(&[8; 32], "worker-1", life)?;
+//!
+//! let binding = Binding::new(&[1; 32], &[2; 32], &[3; 32], 42, &[4; 32]);
+//! let program = Measurement::of(b"the worker's image");
+//! let evidence = platform.quote(&binding, &program, now);
+//!
+//! let anchors =
+//!     TrustAnchors { simulated_roots: vec![root.fingerprint()], ..TrustAnchors::default() };
+//! let policy = Policy { kinds: vec![EvidenceKind::Simulated], ..Policy::default() };
+//! let none = Endorsements::none();
+//! let appraisal = appraise(&evidence, &none, &anchors, &policy, &binding, now)?;
+//! assert_eq!(appraisal.measurement, program);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod anchors;
-mod appraise;
+mod appraisal;
 mod binding;
 mod canonical;
 mod chain;
@@ -56,7 +85,7 @@ mod refusal;
 pub mod sim;
 
 pub use anchors::{NITRO_ROOT_G1, RootFingerprint, TrustAnchors};
-pub use appraise::{Appraisal, PlatformId, appraise, appraise_user_data};
+pub use appraisal::{Appraisal, PlatformId, appraise, appraise_user_data};
 pub use binding::Binding;
 pub use canonical::{NonCanonical, canonicalize, is_canonical};
 pub use evidence::{Endorsements, Evidence, EvidenceKind, Measurement, UnixTime, UnknownKind};

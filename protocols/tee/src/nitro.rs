@@ -24,7 +24,7 @@ use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
 use crate::anchors::RootFingerprint;
-use crate::appraise::{Appraisal, PlatformId};
+use crate::appraisal::{Appraisal, PlatformId};
 use crate::chain;
 use crate::evidence::{EvidenceKind, UnixTime};
 use crate::policy::Policy;

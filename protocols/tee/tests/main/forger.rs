@@ -226,12 +226,13 @@ impl Forger {
     }
 
     pub(crate) fn anchors(&self) -> TrustAnchors {
-        let root = RootFingerprint::of(&self.chain[0].der());
-        let own = TrustAnchors {
-            simulated_roots: vec![root],
-            ..TrustAnchors::default()
-        };
-        self.anchors.clone().unwrap_or(own)
+        self.anchors.clone().unwrap_or_else(|| {
+            let root = RootFingerprint::of(&self.chain[0].der());
+            TrustAnchors {
+                simulated_roots: vec![root],
+                ..TrustAnchors::default()
+            }
+        })
     }
 
     /// The encoded document, not signed yet.
