@@ -1,30 +1,47 @@
 //! Prints what the main operations cost on this machine.
 //!
-//! `cargo run --release -p aether-kzg --example timings [repetitions]`
+//! `cargo run --release -p aether-kzg --example timings`
 //!
-//! Each figure is the least and the median of the repetitions, in wall-clock
-//! microseconds on one thread. Tables are built before, and shown separately.
+//! Two figures in microseconds, on one thread: the mean of its CPU time (which
+//! other load disturbs little; absent where the system does not tell) and the
+//! least wall-clock time of one run. Tables are built before, and shown
+//! separately.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aether_kzg::bls::{SecretKey, aggregate, batch_verify, fast_aggregate_verify};
 use aether_kzg::{Opening, Prover, Scalar, Setup, TraceElement, Verifier, verify_commitments};
 
-fn time<T>(name: &str, repetitions: usize, mut run: impl FnMut() -> T) {
-    let mut samples: Vec<u128> = (0..repetitions.max(1))
-        .map(|_| {
-            let start = Instant::now();
-            black_box(run());
-            start.elapsed().as_micros()
-        })
-        .collect();
-    samples.sort_unstable();
-    println!(
-        "{name:<44} min {:>8}  median {:>8} µs",
-        samples[0],
-        samples[samples.len() / 2]
-    );
+/// CPU time of this thread, in nanoseconds.
+fn cpu_ns() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// Long enough for the coarse clock of CPU time, short enough for patience.
+const BUDGET: Duration = Duration::from_millis(250);
+
+fn time<T>(name: &str, mut run: impl FnMut() -> T) {
+    let (cpu, begin) = (cpu_ns(), Instant::now());
+    let (mut least, mut runs) = (u128::MAX, 0);
+    while runs == 0 || begin.elapsed() < BUDGET {
+        let start = Instant::now();
+        black_box(run());
+        least = least.min(start.elapsed().as_micros());
+        runs += 1;
+    }
+    let mean = cpu
+        .zip(cpu_ns())
+        .map_or(0, |(before, after)| (after - before) / 1000 / runs);
+    println!("{name:<44} CPU {mean:>8}  least {least:>8} µs");
+}
+
+/// One call that cannot be repeated.
+fn once<T>(name: &str, run: impl FnOnce() -> T) {
+    let start = Instant::now();
+    black_box(run());
+    println!("{name:<44} once {:>8} µs", start.elapsed().as_micros());
 }
 
 fn trace(len: usize) -> Vec<TraceElement> {
@@ -38,29 +55,23 @@ fn trace(len: usize) -> Vec<TraceElement> {
 }
 
 fn main() {
-    let repetitions = std::env::args()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(21);
-    time("start, verification only", 1, Setup::ethereum);
+    once("start, verification only", Setup::ethereum);
     let setup = Setup::ethereum();
-    time("table for up to 256 elements", 1, || setup.warm_up(256));
-    time("table for up to 4,096 elements", 1, || setup.warm_up(4096));
+    once("table for up to 256 elements", || setup.warm_up(256));
+    once("table for up to 4,096 elements", || setup.warm_up(4096));
     let (prover, verifier) = (Prover::new(setup), Verifier::ethereum());
 
     for len in [16, 64, 200, 256, 1024, 4096] {
         let elements = trace(len);
-        time(&format!("commit {len} elements"), repetitions, || {
+        time(&format!("commit {len} elements"), || {
             prover.commit(&elements)
         });
     }
     let elements = trace(200);
     let commitment = prover.commit(&elements).expect("a short trace");
     let opening = prover.open_pair(&elements, 100).expect("an index inside");
-    time("open pair", repetitions, || {
-        prover.open_pair(&elements, 100)
-    });
-    time("verify pair", repetitions, || {
+    time("open pair", || prover.open_pair(&elements, 100));
+    time("verify pair", || {
         verifier.verify_pair(
             &commitment,
             200,
@@ -73,11 +84,11 @@ fn main() {
     let z = Scalar::from(12_345);
     let (y, proof) = prover.open_at(&elements, 0, &z).expect("chunk 0");
     let chunk = commitment.chunks()[0];
-    time("verify one opening (decoded)", repetitions, || {
+    time("verify one opening (decoded)", || {
         verifier.verify(&chunk, &z, &y, &proof)
     });
     let bytes = commitment.to_bytes();
-    time("decode one point", repetitions, || {
+    time("decode one point", || {
         aether_kzg::TraceCommitment::from_bytes(&bytes)
     });
     let batch = vec![
@@ -89,19 +100,17 @@ fn main() {
         };
         64
     ];
-    time(
-        "verify 64 openings in a batch (decoded)",
-        repetitions,
-        || verifier.verify_batch(&batch),
-    );
+    time("verify 64 openings in a batch (decoded)", || {
+        verifier.verify_batch(&batch)
+    });
 
     let block: Vec<_> = (0..50)
         .map(|_| (&commitment, elements.as_slice()))
         .collect();
-    time("verify 1 commitment of 200", repetitions, || {
+    time("verify 1 commitment of 200", || {
         verify_commitments(setup, &block[..1])
     });
-    time("verify 50 commitments of 200", repetitions, || {
+    time("verify 50 commitments of 200", || {
         verify_commitments(setup, &block)
     });
 
@@ -110,22 +119,16 @@ fn main() {
         .collect();
     let public: Vec<_> = keys.iter().map(SecretKey::public_key).collect();
     let votes: Vec<_> = keys.iter().map(|key| key.sign(b"vote")).collect();
-    time("BLS sign", repetitions, || keys[0].sign(b"vote"));
-    time("BLS verify", repetitions, || {
-        votes[0].verify(&public[0], b"vote")
-    });
+    time("BLS sign", || keys[0].sign(b"vote"));
+    time("BLS verify", || votes[0].verify(&public[0], b"vote"));
     for n in [4, 100] {
         let sum = aggregate(&votes[..n]).expect("some votes");
-        time(
-            &format!("BLS fast-aggregate-verify, {n} keys"),
-            repetitions,
-            || fast_aggregate_verify(&public[..n], b"vote", &sum),
-        );
+        time(&format!("BLS fast-aggregate-verify, {n} keys"), || {
+            fast_aggregate_verify(&public[..n], b"vote", &sum)
+        });
     }
     let entries: Vec<_> = (0..16)
         .map(|i| (public[i], b"vote".as_slice(), votes[i]))
         .collect();
-    time("BLS batch-verify, 16 votes", repetitions, || {
-        batch_verify(&entries)
-    });
+    time("BLS batch-verify, 16 votes", || batch_verify(&entries));
 }

@@ -288,7 +288,7 @@ pub fn aggregate_verify(keys: &[PublicKey], messages: &[&[u8]], signature: &Sign
 /// The pairing equations are added with 128-bit coefficients from a transcript
 /// of the whole list: domain `aether/bls/v1/batch`, key id SHA-256 of the suite
 /// name, each entry `key (48) ‖ signature (96) ‖ SHA-256(message)`; see the
-/// crate's commitments for how coefficients follow from it. True for an empty
+/// crate's documentation, "Transcripts". True for an empty
 /// list; a `false` does not say which one failed.
 pub fn batch_verify(entries: &[(PublicKey, &[u8], Signature)]) -> bool {
     if entries.is_empty() {

@@ -6,7 +6,7 @@
 //! most 4,096 fixed points serves any number of traces.
 //!
 //! The coefficients come from the transcript of domain
-//! `aether/kzg/v1/commitments` (see `transcript`), each claim being
+//! `aether/kzg/v1/commitments` (see the crate's documentation), each claim being
 //! `u64(chunks) ‖ chunks·48 bytes ‖ u64(elements) ‖ elements·31 bytes`.
 
 use ark_bls12_381::Fr;

@@ -30,6 +30,29 @@
 //! that standard's functions over the same core, and its published vectors
 //! judge both.
 //!
+//! # Transcripts
+//!
+//! Checking many statements at once multiplies each with a coefficient that
+//! nobody could know when stating them (Fiat–Shamir). All integers here are
+//! big-endian, all points compressed, all scalars 32 bytes.
+//!
+//! * seed = SHA-256(`u8(len(domain)) ‖ domain ‖ key id (32) ‖ u64(count) ‖ statements`)
+//! * coefficient i (from 0) = the integer in the first 16 bytes of
+//!   SHA-256(`u8(25) ‖ "aether/kzg/v1/coefficient" ‖ seed ‖ u64(i)`)
+//!
+//! | check | domain | key id | count | one statement | coefficients |
+//! | --- | --- | --- | --- | --- | --- |
+//! | [`Verifier::verify_batch`] | `aether/kzg/v1/openings` | [`VerifyingKey::id`] | openings | C (48) ‖ z ‖ y ‖ π (48) | one an opening |
+//! | [`verify_commitments`] | `aether/kzg/v1/commitments` | [`VerifyingKey::id`] | claims | u64(chunks) ‖ chunk points ‖ u64(elements) ‖ elements of 31 bytes | one a chunk, in order |
+//! | [`bls::batch_verify`] | `aether/bls/v1/batch` | SHA-256(suite name) | entries | key (48) ‖ signature (96) ‖ SHA-256(message) | one an entry |
+//! | [`Setup::verify`] | `aether/kzg/v1/setup-check` | [`VerifyingKey::id`] | 4,096 | the three files (once) | r₀ … r₄₀₉₅ |
+//!
+//! Every input is absorbed before any coefficient is drawn, so a forger's
+//! chance is 2^-128 for each hash he computes. Lists of one are checked
+//! directly where that is cheaper; the verdict is the same.
+//!
+//! # Trust
+//!
 //! Decoded points ([`Commitment`], [`Proof`], [`bls::PublicKey`],
 //! [`bls::Signature`]) exist only after all checks, so nothing is checked twice
 //! or forgotten. Bytes that no honest peer sends are [`Malformed`], never

@@ -318,6 +318,15 @@ mod tests {
     }
 
     #[test]
+    fn the_key_id_is_the_documented_digest() {
+        let id = hex::encode(Setup::ethereum().verifying_key().id());
+        assert_eq!(
+            id,
+            "4c5ee42b6abd05e5aabe179037ee76b5b492d37ff1666e15f7fb850ec4b5a22c"
+        );
+    }
+
+    #[test]
     fn the_embedded_setup_is_well_formed() {
         Setup::ethereum().verify().unwrap();
     }

@@ -1,15 +1,6 @@
 //! Fiat–Shamir coefficients for checking many statements at once.
 //!
-//! A transcript is SHA-256 over
-//! `u8(len(domain)) ‖ domain ‖ key id (32) ‖ u64(count) ‖ the statements`,
-//! integers big-endian, each statement as its batch function documents. From
-//! its 32-byte digest `seed`, coefficient i (from 0) is the first 16 bytes,
-//! read as a big-endian integer, of
-//! SHA-256(`u8(25) ‖ "aether/kzg/v1/coefficient" ‖ seed ‖ u64(i)`).
-//!
-//! Every input is absorbed before any coefficient is drawn, so nobody can
-//! choose a statement after seeing its coefficient; 128 bits leave a forger a
-//! chance of 2^-128 for each hash he tries.
+//! The construction is described in the crate's documentation, "Transcripts".
 
 use ark_bls12_381::Fr;
 use ark_ff::BigInt;
@@ -94,4 +85,34 @@ pub(crate) fn short_concat(coefficients: &[Fr]) -> Vec<u8> {
         out.extend_from_slice(&crate::scalar::le_bytes(coefficient)[..16]);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coefficients_are_the_documented_ones() {
+        // Computed from the description with another SHA-256.
+        let mut transcript = Transcript::new(b"aether/kzg/v1/openings", &[0x11; 32], 2);
+        transcript.absorb(b"first statement");
+        transcript.absorb(b"second statement");
+        let mut coefficients = transcript.coefficients();
+        for expected in [
+            "b6be863e1ab8fe45c9895ce5c0be28ff",
+            "3c2c9ecb7f2c8e9212e46730d7ee59ef",
+        ] {
+            assert_eq!(hex::encode(coefficients.next_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn short_and_full_forms_of_a_coefficient_are_the_same_number() {
+        let coefficients = || Transcript::new(b"d", &[0; 32], 1).coefficients();
+        let mut bytes = coefficients().next_bytes();
+        let scalars = coefficients().take_scalars(1);
+        bytes.reverse();
+        assert_eq!(short_concat(&scalars), bytes);
+        assert_eq!(crate::scalar::le_bytes(&scalars[0])[16..], [0; 16]);
+    }
 }

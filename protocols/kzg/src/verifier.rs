@@ -7,8 +7,8 @@
 //! arguments as e(C − [I(τ)]G1 − z₀z₁·π, G2) · e((z₀+z₁)·π, τG2) = e(π, τ²G2).
 //!
 //! Many one-point openings: Σ rᵢ of the first equation, with coefficients from
-//! the transcript of domain `aether/kzg/v1/openings` (see `transcript`), each
-//! statement being `C (48) ‖ z (32) ‖ y (32) ‖ π (48)`.
+//! the transcript of domain `aether/kzg/v1/openings` (see the crate's
+//! documentation), each statement being `C (48) ‖ z (32) ‖ y (32) ‖ π (48)`.
 //!
 //! A statement whose *shape* is wrong (an index outside the trace, the wrong
 //! number of chunks or proofs) is [`Malformed`]; a well-shaped one is true or

