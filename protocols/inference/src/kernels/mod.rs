@@ -1,0 +1,18 @@
+//! Arithmetic on slices: nothing here knows ONNX, programs or traces.
+//!
+//! Rules (SPEC.md, "Numbers"): every function gives the same bits on every
+//! [`Kernels`] path; vectors run across independent outputs only.
+
+pub(crate) mod broadcast;
+pub(crate) mod gemm;
+#[cfg(target_arch = "x86_64")]
+mod gemm_x86;
+pub(crate) mod im2col;
+pub(crate) mod math;
+mod pack;
+pub(crate) mod reduce;
+pub(crate) mod simd;
+pub(crate) mod strided;
+
+pub(crate) use simd::check_float_environment;
+pub use simd::{FloatEnvironment, Kernels};

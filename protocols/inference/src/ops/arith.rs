@@ -1,0 +1,516 @@
+//! Arithmetic on every numeric type: Add, Sub, Mul, Div, Pow, Mod, PRelu, Max,
+//! Min, Sum, Mean, Neg, Abs, Sign, Relu, Clip.
+//!
+//! Rules: integers wrap; integer division truncates and traps on zero; float
+//! results carry the canonical NaN; Max and Min propagate NaN and order −0
+//! below +0; Sum adds its inputs from left to right.
+
+use std::sync::Arc;
+
+use super::registry::ok;
+use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, single};
+use crate::gas;
+use crate::kernels::{Kernels, broadcast, math, simd};
+use crate::tensor::{DType, Element, Tensor, with_data};
+
+/// A numeric element type.
+pub(super) trait Number: Element + PartialOrd {
+    fn add(self, o: Self) -> Self;
+    fn sub(self, o: Self) -> Self;
+    fn mul(self, o: Self) -> Self;
+    /// Callers have excluded integer zero divisors.
+    fn div(self, o: Self) -> Self;
+    /// Python's `%` (sign of the divisor); only integers reach it.
+    fn modulo(self, o: Self) -> Self;
+    /// C's `fmod` (sign of the dividend).
+    fn fmod(self, o: Self) -> Self;
+    fn max(self, o: Self) -> Self;
+    fn min(self, o: Self) -> Self;
+    fn neg(self) -> Self;
+    fn abs(self) -> Self;
+    fn sign(self) -> Self;
+    fn powf(self, e: f32) -> Self;
+    fn powi(self, e: i64) -> Self;
+    const FLOAT: bool;
+}
+
+impl Number for f32 {
+    const FLOAT: bool = true;
+    #[inline(always)]
+    fn add(self, o: Self) -> Self {
+        math::canon(self + o)
+    }
+    #[inline(always)]
+    fn sub(self, o: Self) -> Self {
+        math::canon(self - o)
+    }
+    #[inline(always)]
+    fn mul(self, o: Self) -> Self {
+        math::canon(self * o)
+    }
+    #[inline(always)]
+    fn div(self, o: Self) -> Self {
+        math::canon(self / o)
+    }
+    #[inline(always)]
+    fn modulo(self, o: Self) -> Self {
+        self.fmod(o)
+    }
+    #[inline(always)]
+    fn fmod(self, o: Self) -> Self {
+        // The IEEE remainder of truncated division is exact, so any right
+        // implementation gives these bits.
+        math::canon(self % o)
+    }
+    #[inline(always)]
+    fn max(self, o: Self) -> Self {
+        math::max(self, o)
+    }
+    #[inline(always)]
+    fn min(self, o: Self) -> Self {
+        math::min(self, o)
+    }
+    #[inline(always)]
+    fn neg(self) -> Self {
+        math::canon(-self)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        math::canon(f32::from_bits(self.to_bits() & 0x7fff_ffff))
+    }
+    #[inline(always)]
+    fn sign(self) -> Self {
+        if self > 0.0 {
+            1.0
+        } else if self < 0.0 {
+            -1.0
+        } else if self == 0.0 {
+            0.0
+        } else {
+            math::NAN
+        }
+    }
+    #[inline(always)]
+    fn powf(self, e: f32) -> Self {
+        math::pow(self, e)
+    }
+    #[inline(always)]
+    fn powi(self, e: i64) -> Self {
+        math::pow(self, e as f32)
+    }
+}
+
+macro_rules! integer {
+    ($($t:ty),*) => {$(
+        #[allow(unused_comparisons)]
+        impl Number for $t {
+            const FLOAT: bool = false;
+            #[inline(always)]
+            fn add(self, o: Self) -> Self {
+                self.wrapping_add(o)
+            }
+            #[inline(always)]
+            fn sub(self, o: Self) -> Self {
+                self.wrapping_sub(o)
+            }
+            #[inline(always)]
+            fn mul(self, o: Self) -> Self {
+                self.wrapping_mul(o)
+            }
+            #[inline(always)]
+            fn div(self, o: Self) -> Self {
+                if o == 0 { 0 } else { self.wrapping_div(o) }
+            }
+            #[inline(always)]
+            fn modulo(self, o: Self) -> Self {
+                let r = self.fmod(o);
+                if r != 0 && (r < 0) != (o < 0) { r.wrapping_add(o) } else { r }
+            }
+            #[inline(always)]
+            fn fmod(self, o: Self) -> Self {
+                if o == 0 { 0 } else { self.wrapping_rem(o) }
+            }
+            #[inline(always)]
+            fn max(self, o: Self) -> Self {
+                Ord::max(self, o)
+            }
+            #[inline(always)]
+            fn min(self, o: Self) -> Self {
+                Ord::min(self, o)
+            }
+            #[inline(always)]
+            fn neg(self) -> Self {
+                (0 as $t).wrapping_sub(self)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                if self < 0 { self.neg() } else { self }
+            }
+            #[inline(always)]
+            fn sign(self) -> Self {
+                if self > 0 { 1 } else if self < 0 { self.neg() / self } else { 0 }
+            }
+            #[inline(always)]
+            fn powf(self, e: f32) -> Self {
+                // Through f32, truncated and saturated.
+                math::pow(self as f32, e) as $t
+            }
+            #[inline(always)]
+            fn powi(self, e: i64) -> Self {
+                if e < 0 {
+                    // 1/x truncated: only ±1 have an integer reciprocal.
+                    return if self == 1 {
+                        1
+                    } else if self != 0 && self.neg() == 1 {
+                        if e & 1 == 0 { 1 } else { self }
+                    } else {
+                        0
+                    };
+                }
+                let (mut base, mut e, mut acc) = (self, e, 1 as $t);
+                while e > 0 {
+                    if e & 1 == 1 {
+                        acc = acc.wrapping_mul(base);
+                    }
+                    base = base.wrapping_mul(base);
+                    e >>= 1;
+                }
+                acc
+            }
+        }
+    )*};
+}
+integer!(u8, i8, i32, i64);
+
+/// Runs `$e` with `$v` bound to the typed slice of a numeric tensor.
+macro_rules! numeric {
+    ($t:expr, $v:ident => $e:expr) => {
+        match $t.data() {
+            $crate::tensor::Data::F32($v) => $e,
+            $crate::tensor::Data::U8($v) => $e,
+            $crate::tensor::Data::I8($v) => $e,
+            $crate::tensor::Data::I32($v) => $e,
+            $crate::tensor::Data::I64($v) => $e,
+            $crate::tensor::Data::Bool(_) => Err(Fault::Trap("numbers are needed here")),
+        }
+    };
+}
+pub(super) use numeric;
+
+/// Shape and dtype of broadcasting inputs 0 and 1.
+pub(super) fn broadcast_plan(inputs: &Inputs<'_>) -> Result<Vec<usize>, Fault> {
+    broadcast::shape(inputs.shape(0)?, inputs.shape(1)?)
+        .ok_or(Fault::Trap("shapes do not broadcast"))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Pow,
+    Mod,
+    Fmod,
+    PRelu,
+}
+
+#[derive(Debug)]
+struct BinaryOp(Binary);
+
+pub(super) fn binary(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    node.arity(2, 2, 1)?;
+    let op = match node.op {
+        "Add" => Binary::Add,
+        "Sub" => Binary::Sub,
+        "Mul" => Binary::Mul,
+        "Div" => Binary::Div,
+        "Pow" => Binary::Pow,
+        "PRelu" => Binary::PRelu,
+        "Mod" if node.flag("fmod", false)? => Binary::Fmod,
+        _ => Binary::Mod,
+    };
+    ok(BinaryOp(op))
+}
+
+impl Operator for BinaryOp {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        let dtype = inputs.dtype(0)?;
+        if self.0 == Binary::Pow {
+            inputs.dtype(1)?;
+        } else {
+            inputs.typed(1, dtype)?;
+        }
+        let shape = broadcast_plan(inputs)?;
+        if self.0 == Binary::PRelu && shape != inputs.shape(0)? {
+            return Err(Fault::Trap("slope does not broadcast to the input"));
+        }
+        let weight = match self.0 {
+            Binary::Pow => gas::POWER,
+            Binary::Div | Binary::Mod | Binary::Fmod => gas::DIVIDE,
+            _ => gas::SIMPLE,
+        };
+        let gas = gas::elementwise(crate::tensor::numel(&shape), weight);
+        // Pow converts an exponent of another type.
+        let scratch = if self.0 == Binary::Pow {
+            inputs.desc(1)?.len().saturating_mul(8)
+        } else {
+            0
+        };
+        Ok(Plan::one(dtype, shape, gas).scratch(scratch))
+    }
+
+    fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
+        let (a, b) = (inputs.tensor(0)?, inputs.tensor(1)?);
+        let out = plan.shape(0);
+        if self.0 == Binary::Pow {
+            return numeric!(a, x => power(x, a, b, out));
+        }
+        numeric!(a, x => arith(self.0, (x, a.shape()), b, out, k))
+    }
+}
+
+fn arith<T: Number>(
+    op: Binary,
+    a: (&[T], &[usize]),
+    b: &Tensor,
+    out: &[usize],
+    k: Kernels,
+) -> Result<Vec<Tensor>, Fault> {
+    let y = b.view::<T>().ok_or(Fault::Trap("element types differ"))?;
+    let divides = matches!(op, Binary::Div | Binary::Mod | Binary::Fmod);
+    if !T::FLOAT && divides && y.contains(&T::default()) {
+        return Err(Fault::Trap("integer division by zero"));
+    }
+    if T::FLOAT && op == Binary::Mod {
+        return Err(Fault::Trap("Mod of floats needs fmod = 1"));
+    }
+    let b = (y, b.shape());
+    let v = match op {
+        Binary::Add => broadcast::binary(k, a, b, out, T::add),
+        Binary::Sub => broadcast::binary(k, a, b, out, T::sub),
+        Binary::Mul => broadcast::binary(k, a, b, out, T::mul),
+        Binary::Div => broadcast::binary(k, a, b, out, T::div),
+        Binary::Mod => broadcast::binary(k, a, b, out, T::modulo),
+        Binary::Fmod => broadcast::binary(k, a, b, out, T::fmod),
+        _ => {
+            let zero = T::default();
+            broadcast::binary(k, a, b, out, |x: T, s| if x < zero { x.mul(s) } else { x })
+        }
+    };
+    single(out, v)
+}
+
+fn power<T: Number>(x: &[T], a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Vec<Tensor>, Fault> {
+    let (la, lb) = (
+        broadcast::lane(a.shape(), out),
+        broadcast::lane(b.shape(), out),
+    );
+    let mut v = Vec::with_capacity(crate::tensor::numel(out) as usize);
+    macro_rules! run {
+        ($y:expr, $f:expr) => {{
+            let (y, f) = ($y, $f);
+            crate::kernels::strided::walk(out, [&la, &lb], |[i, j]| {
+                v.push(f(x[i as usize], y[j as usize]));
+            });
+        }};
+    }
+    if let Some(y) = b.view::<f32>() {
+        run!(y, |x: T, e: f32| x.powf(e));
+    } else {
+        let e: Vec<i64> = with_data!(b.data(), y => y.iter().map(|&e| e.into_i64()).collect());
+        run!(&e, |x: T, e: i64| x.powi(e));
+    }
+    single(out, v)
+}
+
+/// Any element as an `i64` (floats truncate and saturate, NaN is 0).
+trait IntoI64 {
+    fn into_i64(self) -> i64;
+}
+macro_rules! into_i64 {
+    ($($t:ty),*) => {$(
+        impl IntoI64 for $t {
+            fn into_i64(self) -> i64 {
+                self as i64
+            }
+        }
+    )*};
+}
+into_i64!(f32, u8, i8, i32, i64, bool);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fold {
+    Max,
+    Min,
+    Sum,
+    Mean,
+}
+
+#[derive(Debug)]
+struct Variadic(Fold);
+
+pub(super) fn variadic(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    node.arity(1, usize::MAX, 1)?;
+    ok(Variadic(match node.op {
+        "Max" => Fold::Max,
+        "Min" => Fold::Min,
+        "Sum" => Fold::Sum,
+        _ => Fold::Mean,
+    }))
+}
+
+impl Operator for Variadic {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        let mut d = inputs.desc(0)?.clone();
+        for i in 1..inputs.count() {
+            let next = inputs.typed(i, d.dtype)?;
+            d.shape = broadcast::shape(&d.shape, &next.shape)
+                .ok_or(Fault::Trap("shapes do not broadcast"))?;
+        }
+        if self.0 == Fold::Mean && d.dtype != DType::F32 {
+            return Err(Fault::Trap("element type not supported here"));
+        }
+        let per = gas::elementwise(d.len(), gas::SIMPLE);
+        let gas = per.saturating_mul(inputs.count() as u64);
+        let bytes = d.bytes();
+        Ok(Plan::one(d.dtype, d.shape, gas).scratch(bytes))
+    }
+
+    fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
+        let out = plan.shape(0);
+        numeric!(inputs.tensor(0)?, first => fold(self.0, first, inputs, out, k))
+    }
+}
+
+fn fold<T: Number>(
+    op: Fold,
+    first: &[T],
+    inputs: &Inputs<'_>,
+    out: &[usize],
+    k: Kernels,
+) -> Result<Vec<Tensor>, Fault> {
+    let mut acc = first.to_vec();
+    let mut shape = inputs.shape(0)?.to_vec();
+    for i in 1..inputs.count() {
+        let next = inputs.shape(i)?;
+        let both = broadcast::shape(&shape, next).ok_or(Fault::Trap("shapes do not broadcast"))?;
+        let (a, b) = (
+            (acc.as_slice(), shape.as_slice()),
+            (inputs.slice::<T>(i)?, next),
+        );
+        acc = match op {
+            Fold::Max => broadcast::binary(k, a, b, &both, T::max),
+            Fold::Min => broadcast::binary(k, a, b, &both, T::min),
+            Fold::Sum | Fold::Mean => broadcast::binary(k, a, b, &both, T::add),
+        };
+        shape = both;
+    }
+    let mut v = acc;
+    if op == Fold::Mean {
+        if let Some(one) = one_over::<T>(inputs.count()) {
+            simd::update(k, &mut v, |x| x.div(one));
+        }
+    }
+    single(out, v)
+}
+
+/// The number of inputs as a float divisor; `None` for integers.
+fn one_over<T: Number>(n: usize) -> Option<T> {
+    T::view(&<f32 as Element>::wrap(vec![n as f32])).and_then(|v| v.first().copied())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Unary {
+    Neg,
+    Abs,
+    Sign,
+    Relu,
+    /// Bounds from attributes (opset < 11); later they are inputs.
+    Clip(Option<f32>, Option<f32>),
+}
+
+#[derive(Debug)]
+struct UnaryOp(Unary);
+
+pub(super) fn unary(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    let op = match node.op {
+        "Neg" => Unary::Neg,
+        "Abs" => Unary::Abs,
+        "Sign" => Unary::Sign,
+        "Relu" => Unary::Relu,
+        _ if node.version < 11 => Unary::Clip(node.opt_float("min")?, node.opt_float("max")?),
+        _ => Unary::Clip(None, None),
+    };
+    let clip = matches!(op, Unary::Clip(..)) && node.version >= 11;
+    node.arity(1, if clip { 3 } else { 1 }, 1)?;
+    ok(UnaryOp(op))
+}
+
+impl Operator for UnaryOp {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        let d = inputs.desc(0)?;
+        for i in 1..inputs.count() {
+            if inputs.has(i) && inputs.typed(i, d.dtype)?.len() != 1 {
+                return Err(Fault::Trap("a bound must be a scalar"));
+            }
+        }
+        Ok(Plan::one(
+            d.dtype,
+            d.shape.clone(),
+            gas::elementwise(d.len(), gas::SIMPLE),
+        ))
+    }
+
+    fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
+        numeric!(inputs.tensor(0)?, x => apply(self.0, x, inputs, plan.shape(0), k))
+    }
+}
+
+fn apply<T: Number>(
+    op: Unary,
+    x: &[T],
+    inputs: &Inputs<'_>,
+    out: &[usize],
+    k: Kernels,
+) -> Result<Vec<Tensor>, Fault> {
+    let mut v = vec![T::default(); x.len()];
+    let zero = T::default();
+    match op {
+        Unary::Neg => simd::map1(k, x, &mut v, T::neg),
+        Unary::Abs => simd::map1(k, x, &mut v, T::abs),
+        Unary::Sign => simd::map1(k, x, &mut v, T::sign),
+        Unary::Relu => simd::map1(k, x, &mut v, |x| x.max(zero)),
+        Unary::Clip(lo, hi) => {
+            let (lo, hi) = (bound(inputs, 1, lo)?, bound(inputs, 2, hi)?);
+            v.copy_from_slice(x);
+            if let Some(lo) = lo {
+                simd::update(k, &mut v, |x| x.max(lo));
+            }
+            if let Some(hi) = hi {
+                simd::update(k, &mut v, |x| x.min(hi));
+            }
+        }
+    }
+    single(out, v)
+}
+
+/// A Clip bound: the attribute, or input `i`.
+fn bound<T: Number>(inputs: &Inputs<'_>, i: usize, attr: Option<f32>) -> Result<Option<T>, Fault> {
+    if let Some(a) = attr {
+        return match T::view(&<f32 as Element>::wrap(vec![a])) {
+            Some(v) => Ok(v.first().copied()),
+            None => Err(Fault::Trap("element type not supported here")),
+        };
+    }
+    if inputs.has(i) {
+        Ok(inputs.slice::<T>(i)?.first().copied())
+    } else {
+        Ok(None)
+    }
+}
+
+/// Shape and type unchanged.
+pub(super) fn same(d: &Desc, weight: u64) -> Plan {
+    Plan::one(d.dtype, d.shape.clone(), gas::elementwise(d.len(), weight))
+}

@@ -1,0 +1,226 @@
+//! ConstantOfShape, Range, Cast, CastLike.
+//!
+//! Rules: float → integer truncates toward zero and saturates, NaN is 0;
+//! integer → narrower integer keeps the low bits; anything → bool is "not zero";
+//! integer → f32 rounds to nearest even. Range element i is `start + i·delta`
+//! (for floats: the product, then the sum, each rounded).
+
+use std::sync::Arc;
+
+use super::registry::ok;
+use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, layout, single};
+use crate::gas;
+use crate::kernels::Kernels;
+use crate::tensor::{DType, Data, Element, MAX_DIM, Tensor, numel, with_data};
+
+#[derive(Debug)]
+struct ConstantOfShape(Tensor);
+
+pub(super) fn constant_of_shape(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    node.arity(1, 1, 1)?;
+    let value = node
+        .tensor("value")?
+        .cloned()
+        .unwrap_or_else(|| Tensor::scalar(0f32));
+    if value.len() != 1 {
+        return Err(BuildError::BadAttribute("value"));
+    }
+    ok(ConstantOfShape(value))
+}
+
+impl Operator for ConstantOfShape {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        let dims = inputs.ints(0)?;
+        if dims.len() > crate::tensor::MAX_RANK {
+            return Err(Fault::Trap("too many dimensions"));
+        }
+        let shape: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+        let shape = shape.ok_or(Fault::Trap("negative dimension"))?;
+        Ok(layout::moved(Desc::new(self.0.dtype(), shape)))
+    }
+
+    fn eval(&self, _: &Inputs<'_>, plan: &Plan, _: Kernels) -> Result<Vec<Tensor>, Fault> {
+        let n = numel(plan.shape(0)) as usize;
+        with_data!(self.0.data(), v => single(plan.shape(0), vec![v[0]; n]))
+    }
+}
+
+#[derive(Debug)]
+struct Range;
+
+pub(super) fn range(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    node.arity(3, 3, 1)?;
+    ok(Range)
+}
+
+impl Range {
+    fn count(inputs: &Inputs<'_>) -> Result<usize, Fault> {
+        let dtype = inputs.dtype(0)?;
+        for i in 0..3 {
+            if inputs.typed(i, dtype)?.len() != 1 {
+                return Err(Fault::Trap("Range takes scalars"));
+            }
+        }
+        let n = if dtype == DType::F32 {
+            let v = |i| inputs.slice::<f32>(i).map(|v| f64::from(v[0]));
+            let (start, limit, delta) = (v(0)?, v(1)?, v(2)?);
+            let n = (limit - start) / delta;
+            // Ceiling of a bounded number; NaN and negatives give none.
+            if n > MAX_DIM as f64 {
+                return Err(Fault::Trap("output shape out of bounds"));
+            }
+            let whole = n as i64;
+            whole + i64::from(n > whole as f64)
+        } else {
+            let v = |i| inputs.ints(i).map(|v| i128::from(v[0]));
+            let (start, limit, delta) = (v(0)?, v(1)?, v(2)?);
+            if delta == 0 {
+                return Err(Fault::Trap("step of zero"));
+            }
+            let span = limit - start;
+            let n = span / delta + i128::from(span % delta != 0 && (span < 0) == (delta < 0));
+            i64::try_from(n).map_err(|_| Fault::Trap("output shape out of bounds"))?
+        };
+        Ok(n.max(0) as usize)
+    }
+}
+
+impl Operator for Range {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        let n = Self::count(inputs)?;
+        Ok(layout::moved(Desc::new(inputs.dtype(0)?, vec![n])))
+    }
+
+    fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, _: Kernels) -> Result<Vec<Tensor>, Fault> {
+        let n = Self::count(inputs)?;
+        let out = plan.shape(0);
+        match (inputs.tensor(0)?.data(), inputs.tensor(2)?.data()) {
+            (Data::F32(s), Data::F32(d)) => {
+                let (s, d) = (s[0], d[0]);
+                single(out, (0..n).map(|i| s + i as f32 * d).collect::<Vec<_>>())
+            }
+            (Data::I32(s), Data::I32(d)) => {
+                let f = |i| s[0].wrapping_add((i as i32).wrapping_mul(d[0]));
+                single(out, (0..n).map(f).collect::<Vec<_>>())
+            }
+            (Data::I64(s), Data::I64(d)) => {
+                let f = |i| s[0].wrapping_add((i as i64).wrapping_mul(d[0]));
+                single(out, (0..n).map(f).collect::<Vec<_>>())
+            }
+            _ => Err(Fault::Trap("element type not supported here")),
+        }
+    }
+}
+
+/// The target type, or `None` for "like input 1".
+#[derive(Debug)]
+struct Cast(Option<DType>);
+
+pub(super) fn cast(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    node.ignore("saturate");
+    if node.op == "CastLike" {
+        node.arity(2, 2, 1)?;
+        return ok(Cast(None));
+    }
+    node.arity(1, 1, 1)?;
+    let to = node.opt_int("to")?.ok_or(BuildError::BadAttribute("to"))?;
+    let to = DType::from_code(to).ok_or(BuildError::Unsupported("cast to this type"))?;
+    ok(Cast(Some(to)))
+}
+
+impl Operator for Cast {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        let d = inputs.desc(0)?;
+        let to = match self.0 {
+            Some(to) => to,
+            None => inputs.dtype(1)?,
+        };
+        Ok(Plan::one(
+            to,
+            d.shape.clone(),
+            gas::elementwise(d.len(), gas::SIMPLE),
+        ))
+    }
+
+    fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, _: Kernels) -> Result<Vec<Tensor>, Fault> {
+        let t = inputs.tensor(0)?;
+        let out = plan.shape(0);
+        let to = plan.outputs.first().map_or(t.dtype(), |d| d.dtype);
+        if to == t.dtype() {
+            return Ok(vec![t.clone()]);
+        }
+        with_data!(t.data(), x => match to {
+            DType::F32 => single(out, convert(x, Scalar::f32)),
+            DType::U8 => single(out, convert(x, Scalar::u8)),
+            DType::I8 => single(out, convert(x, Scalar::i8)),
+            DType::I32 => single(out, convert(x, Scalar::i32)),
+            DType::I64 => single(out, convert(x, Scalar::i64)),
+            DType::Bool => single(out, convert(x, Scalar::bool)),
+        })
+    }
+
+    fn reads(&self, i: usize) -> bool {
+        i == 0
+    }
+}
+
+fn convert<T: Copy, U: Element>(x: &[T], f: impl Fn(T) -> U) -> Vec<U> {
+    x.iter().map(|&x| f(x)).collect()
+}
+
+/// Conversions by Rust's `as`, which has exactly the rules above.
+trait Scalar: Copy {
+    fn f32(self) -> f32;
+    fn u8(self) -> u8;
+    fn i8(self) -> i8;
+    fn i32(self) -> i32;
+    fn i64(self) -> i64;
+    fn bool(self) -> bool;
+}
+
+macro_rules! scalar {
+    ($($t:ty),*) => {$(
+        impl Scalar for $t {
+            fn f32(self) -> f32 {
+                self as f32
+            }
+            fn u8(self) -> u8 {
+                self as u8
+            }
+            fn i8(self) -> i8 {
+                self as i8
+            }
+            fn i32(self) -> i32 {
+                self as i32
+            }
+            fn i64(self) -> i64 {
+                self as i64
+            }
+            fn bool(self) -> bool {
+                self != 0 as $t
+            }
+        }
+    )*};
+}
+scalar!(f32, u8, i8, i32, i64);
+
+impl Scalar for bool {
+    fn f32(self) -> f32 {
+        f32::from(u8::from(self))
+    }
+    fn u8(self) -> u8 {
+        u8::from(self)
+    }
+    fn i8(self) -> i8 {
+        i8::from(self)
+    }
+    fn i32(self) -> i32 {
+        i32::from(self)
+    }
+    fn i64(self) -> i64 {
+        i64::from(self)
+    }
+    fn bool(self) -> bool {
+        self
+    }
+}

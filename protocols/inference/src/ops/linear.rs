@@ -1,0 +1,231 @@
+//! MatMul and Gemm.
+//!
+//! Rules: each element is one FMA chain over k (`kernels::gemm`). Gemm then
+//! computes `alpha·chain` and adds `beta·C`, each rounded. Integer MatMul wraps.
+
+use std::sync::Arc;
+
+use super::arith::Number;
+use super::registry::ok;
+use super::{BuildError, Fault, Inputs, Node, Operator, Plan, single};
+use crate::gas;
+use crate::kernels::gemm::{self, Mat};
+use crate::kernels::math::canon;
+use crate::kernels::{Kernels, broadcast, simd, strided};
+use crate::tensor::{DType, Data, Tensor, numel};
+
+#[derive(Debug)]
+struct MatMul;
+
+pub(super) fn matmul(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    node.arity(2, 2, 1)?;
+    ok(MatMul)
+}
+
+/// The batched product's geometry.
+struct Product {
+    m: usize,
+    n: usize,
+    k: usize,
+    batch: Vec<usize>,
+    a_lane: Vec<isize>,
+    b_lane: Vec<isize>,
+    out: Vec<usize>,
+}
+
+fn product(a: &[usize], b: &[usize]) -> Result<Product, Fault> {
+    let disagree = Fault::Trap("matrix shapes do not agree");
+    let (Some(&ka), Some(_)) = (a.last(), b.last()) else {
+        return Err(Fault::Trap("a matrix product needs dimensions"));
+    };
+    // A vector is a row on the left and a column on the right.
+    let (a_batch, m) = match a {
+        [batch @ .., m, _] => (batch, *m),
+        _ => (&[][..], 1),
+    };
+    let (b_batch, kb, n) = match b {
+        [batch @ .., k, n] => (batch, *k, *n),
+        [k] => (&[][..], *k, 1),
+        [] => return Err(disagree),
+    };
+    if ka != kb {
+        return Err(disagree);
+    }
+    let batch = broadcast::shape(a_batch, b_batch).ok_or(disagree)?;
+    let mut out = batch.clone();
+    if a.len() > 1 {
+        out.push(m);
+    }
+    if b.len() > 1 {
+        out.push(n);
+    }
+    let (a_lane, b_lane) = (
+        broadcast::lane(a_batch, &batch),
+        broadcast::lane(b_batch, &batch),
+    );
+    Ok(Product {
+        m,
+        n,
+        k: ka,
+        batch,
+        a_lane,
+        b_lane,
+        out,
+    })
+}
+
+impl Operator for MatMul {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        let dtype = inputs.dtype(0)?;
+        inputs.typed(1, dtype)?;
+        if !matches!(dtype, DType::F32 | DType::I32 | DType::I64) {
+            return Err(Fault::Trap("element type not supported here"));
+        }
+        let p = product(inputs.shape(0)?, inputs.shape(1)?)?;
+        let gas = gas::contraction(numel(&p.out), p.k as u64);
+        let transposed = numel(&p.out).saturating_mul(4);
+        Ok(Plan::one(dtype, p.out, gas).scratch(gemm::SCRATCH_BYTES.saturating_add(transposed)))
+    }
+
+    fn eval(
+        &self,
+        inputs: &Inputs<'_>,
+        plan: &Plan,
+        kernels: Kernels,
+    ) -> Result<Vec<Tensor>, Fault> {
+        let (a, b) = (inputs.tensor(0)?, inputs.tensor(1)?);
+        let p = product(a.shape(), b.shape())?;
+        match (a.data(), b.data()) {
+            (Data::F32(x), Data::F32(y)) => single(plan.shape(0), floats(&p, x, y, kernels)),
+            (Data::I32(x), Data::I32(y)) => single(plan.shape(0), integers(&p, x, y)),
+            (Data::I64(x), Data::I64(y)) => single(plan.shape(0), integers(&p, x, y)),
+            _ => Err(Fault::Trap("element type not supported here")),
+        }
+    }
+}
+
+fn floats(p: &Product, x: &[f32], y: &[f32], kernels: Kernels) -> Vec<f32> {
+    let mut out = vec![0f32; numel(&p.out) as usize];
+    let (am, bm, cm) = (p.m * p.k, p.k * p.n, p.m * p.n);
+    if cm == 0 || out.is_empty() {
+        return out;
+    }
+    // One right-hand matrix for every batch: one tall product.
+    if p.b_lane.iter().all(|&s| s == 0) && x.len() == out.len() / p.n * p.k {
+        let rows = out.len() / p.n;
+        gemm::gemm(
+            kernels,
+            (rows, p.n, p.k),
+            Mat::rows(x, p.k),
+            Mat::rows(y, p.n),
+            &mut out,
+        );
+        return out;
+    }
+    let mut chunks = out.chunks_exact_mut(cm);
+    strided::walk(&p.batch, [&p.a_lane, &p.b_lane], |[i, j]| {
+        if let Some(c) = chunks.next() {
+            let a = Mat::rows(&x[i as usize * am..][..am], p.k);
+            let b = Mat::rows(&y[j as usize * bm..][..bm], p.n);
+            gemm::gemm(kernels, (p.m, p.n, p.k), a, b, c);
+        }
+    });
+    out
+}
+
+fn integers<T: Number>(p: &Product, x: &[T], y: &[T]) -> Vec<T> {
+    let mut out = Vec::with_capacity(numel(&p.out) as usize);
+    strided::walk(&p.batch, [&p.a_lane, &p.b_lane], |[i, j]| {
+        let a = &x[i as usize * p.m * p.k..];
+        let b = &y[j as usize * p.k * p.n..];
+        for r in 0..p.m {
+            for c in 0..p.n {
+                let chain = (0..p.k).fold(T::default(), |s, q| {
+                    s.add(a[r * p.k + q].mul(b[q * p.n + c]))
+                });
+                out.push(chain);
+            }
+        }
+    });
+    out
+}
+
+#[derive(Debug)]
+struct Gemm {
+    alpha: f32,
+    beta: f32,
+    trans_a: bool,
+    trans_b: bool,
+}
+
+pub(super) fn gemm(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    node.arity(2, 3, 1)?;
+    ok(Gemm {
+        alpha: node.float("alpha", 1.0)?,
+        beta: node.float("beta", 1.0)?,
+        trans_a: node.flag("transA", false)?,
+        trans_b: node.flag("transB", false)?,
+    })
+}
+
+impl Gemm {
+    /// (m, n, k)
+    fn dims(&self, a: &[usize], b: &[usize]) -> Result<(usize, usize, usize), Fault> {
+        let (&[a0, a1], &[b0, b1]) = (a, b) else {
+            return Err(Fault::Trap("Gemm takes matrices"));
+        };
+        let (m, ka) = if self.trans_a { (a1, a0) } else { (a0, a1) };
+        let (kb, n) = if self.trans_b { (b1, b0) } else { (b0, b1) };
+        if ka == kb {
+            Ok((m, n, ka))
+        } else {
+            Err(Fault::Trap("matrix shapes do not agree"))
+        }
+    }
+}
+
+impl Operator for Gemm {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        let a = inputs.typed(0, DType::F32)?;
+        let b = inputs.typed(1, DType::F32)?;
+        let (m, n, k) = self.dims(&a.shape, &b.shape)?;
+        let out = vec![m, n];
+        if inputs.has(2) {
+            let c = inputs.typed(2, DType::F32)?;
+            if broadcast::shape(&c.shape, &out).as_ref() != Some(&out) {
+                return Err(Fault::Trap("C does not broadcast to the product"));
+            }
+        }
+        let len = numel(&out);
+        let gas = gas::contraction(len, (k as u64).saturating_add(2));
+        let scratch = len.saturating_mul(8).saturating_add(gemm::SCRATCH_BYTES);
+        Ok(Plan::one(DType::F32, out, gas).scratch(scratch))
+    }
+
+    fn eval(
+        &self,
+        inputs: &Inputs<'_>,
+        plan: &Plan,
+        kernels: Kernels,
+    ) -> Result<Vec<Tensor>, Fault> {
+        let (x, y) = (inputs.slice::<f32>(0)?, inputs.slice::<f32>(1)?);
+        let (sa, sb) = (inputs.shape(0)?, inputs.shape(1)?);
+        let (m, n, k) = self.dims(sa, sb)?;
+        let a = Mat::rows(x, sa[1]);
+        let b = Mat::rows(y, sb[1]);
+        let a = if self.trans_a { a.transposed() } else { a };
+        let b = if self.trans_b { b.transposed() } else { b };
+        let mut out = vec![0f32; m * n];
+        gemm::gemm(kernels, (m, n, k), a, b, &mut out);
+        let (alpha, beta) = (self.alpha, self.beta);
+        if alpha != 1.0 {
+            simd::update(kernels, &mut out, |v| canon(alpha * v));
+        }
+        if inputs.has(2) {
+            let c = (inputs.slice::<f32>(2)?, inputs.shape(2)?);
+            let shape = plan.shape(0);
+            out = broadcast::binary(kernels, (&out, shape), c, shape, |v, c| canon(v + beta * c));
+        }
+        single(plan.shape(0), out)
+    }
+}

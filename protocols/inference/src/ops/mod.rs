@@ -1,0 +1,269 @@
+//! ONNX operators: what each plans (shapes, gas, scratch) and computes.
+//!
+//! Rules: [`Operator::plan`] sees descriptions and only the *values* that decide
+//! shapes; it runs before anything is allocated. [`Operator::eval`] then
+//! computes exactly the planned outputs. Inputs that an operator cannot take
+//! (shapes that do not agree, an index out of range) are a [`Fault::Trap`]: a
+//! deterministic end of the run, never a panic.
+
+mod arith;
+mod conv;
+mod create;
+mod float;
+mod gather;
+mod layout;
+mod linear;
+mod logic;
+mod node;
+mod norm;
+mod pad;
+mod pool;
+mod reduce;
+mod registry;
+mod shape;
+mod slice;
+mod window;
+
+use std::cell::Cell;
+use std::fmt;
+
+pub use node::BuildError;
+pub(crate) use node::{Attr, Node};
+pub(crate) use registry::build;
+
+use crate::kernels::Kernels;
+use crate::tensor::{DType, Element, Tensor, check_shape, numel};
+
+/// Why an instruction did not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The values cannot be computed with: ends the run, deterministically.
+    Trap(&'static str),
+    /// This input's bytes are not here: only when re-executing from a witness.
+    Missing(usize),
+}
+
+/// Type and shape of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Desc {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
+}
+
+impl Desc {
+    pub(crate) fn new(dtype: DType, shape: impl Into<Vec<usize>>) -> Self {
+        Self {
+            dtype,
+            shape: shape.into(),
+        }
+    }
+
+    pub(crate) fn of(t: &Tensor) -> Self {
+        Self::new(t.dtype(), t.shape())
+    }
+
+    /// Elements, saturating.
+    pub(crate) fn len(&self) -> u64 {
+        numel(&self.shape)
+    }
+
+    /// Bytes, saturating.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.len().saturating_mul(self.dtype.size() as u64)
+    }
+}
+
+/// What an instruction will produce and cost, known before it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) outputs: Vec<Desc>,
+    /// Gas beyond the constant per instruction.
+    pub(crate) gas: u64,
+    /// Memory needed besides inputs and outputs, bytes.
+    pub(crate) scratch: u64,
+}
+
+impl Plan {
+    pub(crate) fn one(dtype: DType, shape: impl Into<Vec<usize>>, gas: u64) -> Self {
+        Self {
+            outputs: vec![Desc::new(dtype, shape)],
+            gas,
+            scratch: 0,
+        }
+    }
+
+    pub(crate) fn scratch(mut self, bytes: u64) -> Self {
+        self.scratch = self.scratch.saturating_add(bytes);
+        self
+    }
+
+    /// The shape of output `i`.
+    pub(crate) fn shape(&self, i: usize) -> &[usize] {
+        self.outputs.get(i).map_or(&[], |d| &d.shape)
+    }
+
+    /// Refuses outputs whose shapes are beyond the limits of a tensor.
+    pub(crate) fn check(self) -> Result<Self, Fault> {
+        for d in &self.outputs {
+            check_shape(&d.shape).map_err(|_| Fault::Trap("output shape out of bounds"))?;
+        }
+        Ok(self)
+    }
+}
+
+/// An instruction's inputs. Remembers which values were looked at.
+pub(crate) struct Inputs<'a> {
+    slots: Vec<Option<Input<'a>>>,
+}
+
+pub(crate) struct Input<'a> {
+    pub(crate) desc: Desc,
+    pub(crate) value: Option<&'a Tensor>,
+    pub(crate) touched: Cell<bool>,
+}
+
+impl<'a> Inputs<'a> {
+    pub(crate) fn new(slots: Vec<Option<Input<'a>>>) -> Self {
+        Self { slots }
+    }
+
+    /// Number of input places, absent optional ones included.
+    pub(crate) fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn has(&self, i: usize) -> bool {
+        matches!(self.slots.get(i), Some(Some(_)))
+    }
+
+    /// Description of input `i`.
+    pub(crate) fn desc(&self, i: usize) -> Result<&Desc, Fault> {
+        match self.slots.get(i) {
+            Some(Some(input)) => Ok(&input.desc),
+            _ => Err(Fault::Trap("a required input is absent")),
+        }
+    }
+
+    pub(crate) fn shape(&self, i: usize) -> Result<&[usize], Fault> {
+        Ok(&self.desc(i)?.shape)
+    }
+
+    pub(crate) fn dtype(&self, i: usize) -> Result<DType, Fault> {
+        Ok(self.desc(i)?.dtype)
+    }
+
+    /// Description of input `i`, which must have element type `dtype`.
+    pub(crate) fn typed(&self, i: usize, dtype: DType) -> Result<&Desc, Fault> {
+        let d = self.desc(i)?;
+        if d.dtype == dtype {
+            Ok(d)
+        } else {
+            Err(Fault::Trap("element type not supported here"))
+        }
+    }
+
+    /// The value of input `i`.
+    pub(crate) fn tensor(&self, i: usize) -> Result<&'a Tensor, Fault> {
+        match self.slots.get(i) {
+            Some(Some(input)) => {
+                input.touched.set(true);
+                input.value.ok_or(Fault::Missing(i))
+            }
+            _ => Err(Fault::Trap("a required input is absent")),
+        }
+    }
+
+    /// The elements of input `i`, which must have type `T`.
+    pub(crate) fn slice<T: Element>(&self, i: usize) -> Result<&'a [T], Fault> {
+        self.tensor(i)?
+            .view::<T>()
+            .ok_or(Fault::Trap("element type not supported here"))
+    }
+
+    /// The elements of an `i64` (or `i32`) input, as for shapes and axes.
+    pub(crate) fn ints(&self, i: usize) -> Result<Vec<i64>, Fault> {
+        let t = self.tensor(i)?;
+        if let Some(v) = t.view::<i64>() {
+            Ok(v.to_vec())
+        } else if let Some(v) = t.view::<i32>() {
+            Ok(v.iter().map(|&x| i64::from(x)).collect())
+        } else {
+            Err(Fault::Trap("integers are needed here"))
+        }
+    }
+
+    /// [`Inputs::ints`] of an optional input.
+    pub(crate) fn opt_ints(&self, i: usize) -> Result<Option<Vec<i64>>, Fault> {
+        if self.has(i) {
+            self.ints(i).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Which inputs' values were looked at.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = usize> + '_ {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.as_ref().is_some_and(|s| s.touched.get()))
+            .map(|(i, _)| i)
+    }
+}
+
+/// An operator with its attributes resolved.
+pub(crate) trait Operator: fmt::Debug + Send + Sync {
+    /// Shapes, gas and scratch, without allocating anything that grows with them.
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault>;
+
+    /// Computes the planned outputs.
+    fn eval(
+        &self,
+        inputs: &Inputs<'_>,
+        plan: &Plan,
+        kernels: Kernels,
+    ) -> Result<Vec<Tensor>, Fault>;
+
+    /// Whether the *value* of input `i` matters, not only its description.
+    fn reads(&self, _i: usize) -> bool {
+        true
+    }
+}
+
+/// A tensor of planned shape; a mismatch would be our bug and ends the run.
+pub(crate) fn tensor<T: Element>(shape: &[usize], v: Vec<T>) -> Result<Tensor, Fault> {
+    Tensor::from_vec(shape, v).map_err(|_| Fault::Trap("output does not fill its shape"))
+}
+
+/// [`tensor`] as an instruction's only output.
+pub(crate) fn single<T: Element>(shape: &[usize], v: Vec<T>) -> Result<Vec<Tensor>, Fault> {
+    Ok(vec![tensor(shape, v)?])
+}
+
+/// Resolves a possibly negative axis against a rank.
+pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
+    let rank = rank as i64;
+    let a = if axis < 0 {
+        axis.saturating_add(rank)
+    } else {
+        axis
+    };
+    if (0..rank).contains(&a) {
+        Ok(a as usize)
+    } else {
+        Err(Fault::Trap("axis out of range"))
+    }
+}
+
+/// Resolves axes; duplicates are refused.
+pub(crate) fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>, Fault> {
+    let mut out = Vec::with_capacity(list.len().min(rank));
+    for &a in list {
+        let a = axis(a, rank)?;
+        if out.contains(&a) {
+            return Err(Fault::Trap("an axis is named twice"));
+        }
+        out.push(a);
+    }
+    Ok(out)
+}

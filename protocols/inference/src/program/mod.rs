@@ -1,0 +1,102 @@
+//! A model as the machine runs it: inputs, constants, a list of instructions.
+//!
+//! Rules (SPEC.md, "Programs"): value ids are assigned in one canonical order —
+//! graph inputs; then, instruction by instruction, the constants it uses first
+//! and the values it makes. Constants are initialisers and `Constant` nodes.
+//! Each instruction lists the inputs and computed values that die with it;
+//! inputs that nothing uses die with the first. Names survive
+//! only for graph inputs and outputs.
+
+mod id;
+mod lower;
+mod scan;
+mod signature;
+
+pub use lower::{Limits, ModelError};
+pub use signature::{Dim, InputError, ValueInfo};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ops::{Attr, Operator};
+use crate::tensor::Tensor;
+
+/// Identifies a value within a program.
+pub type ValueId = u32;
+
+/// A model's identity: what it computes, bit for bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelId(pub [u8; 32]);
+
+/// One instruction.
+#[derive(Debug)]
+pub(crate) struct Instruction {
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    pub(crate) attrs: BTreeMap<String, Attr>,
+    /// `None`: an optional input that is absent.
+    pub(crate) inputs: Vec<Option<ValueId>>,
+    /// `None`: an output that nobody uses by name.
+    pub(crate) outputs: Vec<Option<ValueId>>,
+    /// Computed values and inputs that nothing uses afterwards.
+    pub(crate) frees: Vec<ValueId>,
+    pub(crate) op: Arc<dyn Operator>,
+}
+
+/// A lowered model. Immutable; cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) inputs: Vec<ValueInfo>,
+    pub(crate) outputs: Vec<ValueInfo>,
+    /// Names of symbolic dimensions, by index.
+    pub(crate) symbols: Vec<String>,
+    pub(crate) constants: BTreeMap<ValueId, Tensor>,
+    pub(crate) instructions: Vec<Instruction>,
+    pub(crate) id: ModelId,
+}
+
+impl Program {
+    /// Decodes, checks and lowers an ONNX model.
+    ///
+    /// # Errors
+    /// When the model is malformed, exceeds the limits or uses what this crate
+    /// does not support. Whoever made the model is to blame.
+    pub fn from_onnx(bytes: &[u8], limits: &Limits) -> Result<Program, ModelError> {
+        lower::lower(bytes, limits)
+    }
+
+    /// The model's identity.
+    pub fn id(&self) -> ModelId {
+        self.id
+    }
+
+    /// Inputs in the order in which a run takes them. Input i has value id i.
+    pub fn inputs(&self) -> &[ValueInfo] {
+        &self.inputs
+    }
+
+    /// Outputs in the graph's order.
+    pub fn outputs(&self) -> &[ValueInfo] {
+        &self.outputs
+    }
+
+    /// Name of a symbolic dimension.
+    pub fn symbol(&self, index: u32) -> Option<&str> {
+        self.symbols.get(index as usize).map(String::as_str)
+    }
+
+    /// Number of instructions.
+    pub fn instruction_count(&self) -> usize {
+        self.instructions.len()
+    }
+
+    /// Operator name of an instruction.
+    pub fn operator(&self, index: usize) -> Option<&str> {
+        self.instructions.get(index).map(|i| i.name.as_str())
+    }
+
+    /// Size of the constants, bytes.
+    pub fn constant_bytes(&self) -> u64 {
+        self.constants.values().map(Tensor::byte_len).sum()
+    }
+}
