@@ -13,7 +13,7 @@
 //!   `bytes_max`; each counts as whole disk blocks, which bounds their number
 //!   as well. Nothing is evicted: only the owner knows what is still needed.
 
-use crate::data_dir::{DataDir, create_private};
+use crate::data_dir::{DataDir, create_private, sync_dir};
 use crate::error::StoreError;
 use crate::layout::{BLOBS_DIR, BLOBS_TMP_DIR};
 use aether_mesh::{BlobError, BlobId, BlobRef, Manifest, PIECE_BYTES};
@@ -388,15 +388,6 @@ fn cost(bytes_len: u64) -> u64 {
     let file = manifest_len(bytes_len).saturating_add(bytes_len);
     file.div_ceil(DISK_BLOCK_BYTES)
         .saturating_mul(DISK_BLOCK_BYTES)
-}
-
-fn sync_dir(path: &Path) -> io::Result<()> {
-    // Elsewhere directories cannot be opened, and renames are journalled.
-    if cfg!(unix) {
-        File::open(path)?.sync_all()
-    } else {
-        Ok(())
-    }
 }
 
 /// Fills the index from the directory; empties `tmp`.

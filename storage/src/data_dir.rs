@@ -75,3 +75,13 @@ pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     }
     builder.create(path)
 }
+
+/// Makes names in a directory outlive a power cut.
+pub(crate) fn sync_dir(path: &Path) -> std::io::Result<()> {
+    // Elsewhere directories cannot be opened, and renames are journalled.
+    if cfg!(unix) {
+        File::open(path)?.sync_all()
+    } else {
+        Ok(())
+    }
+}

@@ -7,7 +7,7 @@
 //!   panic is reported as damage.
 
 use crate::backend::{Backend, Change, Snapshot};
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, sync_dir};
 use crate::error::{StoreError, guarded};
 use crate::layout::{CHAIN_FILE, FORMAT, RETAINED_HEIGHTS, Table, meta};
 use redb::{
@@ -66,6 +66,9 @@ impl Disk {
                 .set_check_integrity_on_open(options.check_integrity);
             builder.create(&path).map_err(|e| opening(e, &path))
         })?;
+        // redb flushes the file, not its name.
+        sync_dir(dir.path())
+            .map_err(|e| StoreError::disk(format!("flushing {}", dir.path().display()), e))?;
         Self::checked(db, Some(dir.clone()))
     }
 

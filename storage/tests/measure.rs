@@ -3,6 +3,7 @@
 
 use crate::common::*;
 use aether_mesh::{Slot, Writes};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 const RECORDS: u64 = 10_000;
@@ -30,9 +31,25 @@ fn median(mut times: Vec<Duration>) -> String {
     format!("median {} µs, p95 {} µs", at(50), at(95))
 }
 
+/// Twice a write of 200 KiB and a flush, which is what a commit asks of the
+/// disk: the part of its time that is not ours.
+fn disk_alone() -> String {
+    let mut file = tempfile::tempfile().unwrap();
+    let times = (0..BLOCKS).map(|_| {
+        let start = Instant::now();
+        for _ in 0..2 {
+            file.write_all(&[7; 200 << 10]).unwrap();
+            file.sync_data().unwrap();
+        }
+        start.elapsed()
+    });
+    median(times.collect())
+}
+
 #[test]
 #[ignore = "prints figures"]
 fn measure() {
+    println!("the disk alone, two flushes: {}", disk_alone());
     for mut bench in [Bench::memory(100), Bench::disk(100)] {
         let name = bench.name;
         let all: Writes = (0..RECORDS).map(|i| (key(i), Some(vec![1; 120]))).collect();
