@@ -7,7 +7,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket},
 };
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
@@ -68,21 +68,20 @@ pub fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-/// Refuses a TCP listen address that another process already serves.
+/// Refuses a listen address that another process already serves, before libp2p tries it.
 ///
 /// libp2p binds TCP listeners with `SO_REUSEPORT`, so the kernel would let two nodes of one user
-/// share a port and hand each of them half of the connections. This probe binds without it.
-/// UDP needs none: QUIC sockets are bound exclusively.
+/// share a port and hand each of them half of the connections; and what it reports for a busy
+/// UDP port has lost the system's error kind. This probe binds plainly.
 ///
 /// # Errors
 /// What the system says when the port cannot be bound, `AddrInUse` above all.
-pub fn probe_tcp_port(address: &Multiaddr) -> io::Result<()> {
-    let mut parts = address.iter();
-    let ip = ip_of(address);
-    match (ip, parts.nth(1)) {
+pub fn probe_port(address: &Multiaddr) -> io::Result<()> {
+    match (ip_of(address), address.iter().nth(1)) {
         (Some(ip), Some(Protocol::Tcp(port))) if port != 0 => {
             TcpListener::bind((ip, port)).map(drop)
         }
+        (Some(ip), Some(Protocol::Udp(port))) if port != 0 => UdpSocket::bind((ip, port)).map(drop),
         _ => Ok(()),
     }
 }
@@ -172,14 +171,25 @@ mod tests {
     }
 
     #[test]
-    fn a_served_tcp_port_is_noticed() {
-        let held = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = held.local_addr().unwrap().port();
-        let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap();
-        let error = probe_tcp_port(&address).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-        drop(held);
-        assert!(probe_tcp_port(&address).is_ok());
+    fn a_served_port_is_noticed() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let tcp_port = tcp.local_addr().unwrap().port();
+        let udp_port = udp.local_addr().unwrap().port();
+        let addresses = [
+            format!("/ip4/127.0.0.1/tcp/{tcp_port}"),
+            format!("/ip4/127.0.0.1/udp/{udp_port}/quic-v1"),
+        ];
+        let probe = |text: &String| probe_port(&text.parse().unwrap());
+        for text in &addresses {
+            assert_eq!(
+                probe(text).unwrap_err().kind(),
+                io::ErrorKind::AddrInUse,
+                "{text}"
+            );
+        }
+        drop((tcp, udp));
+        assert!(addresses.iter().all(|text| probe(text).is_ok()));
     }
 
     #[test]

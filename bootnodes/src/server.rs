@@ -18,7 +18,7 @@ use libp2p::{
 use thiserror::Error;
 
 use crate::{
-    address::{is_dialable, probe_tcp_port},
+    address::{is_dialable, probe_port},
     names::{NetworkId, NetworkIdError},
 };
 
@@ -105,7 +105,7 @@ impl Bootnode {
                 address: address.clone(),
                 reason,
             };
-            probe_tcp_port(&address).map_err(|error| refused(error.to_string()))?;
+            probe_port(&address).map_err(|error| refused(error.to_string()))?;
             let listener = swarm
                 .listen_on(address.clone())
                 .map_err(|error| refused(describe(&error)))?;
