@@ -1,0 +1,201 @@
+//! Whether to accept, when to run, what to publish.
+//!
+//! - Stake is bonded once, if there is none.
+//! - We hold a model when its bytes are in our store; what we hold is
+//!   advertised again whenever it or our free room changes, and every
+//!   [`ADVERTISE_SLOTS`].
+//! - Assigned: fetch model and input, then accept with fresh evidence. If the
+//!   bytes do not come, we stay silent: no penalty before an accept.
+//! - Accepted (in a block): run. The run starts only then, because money
+//!   follows blocks.
+//! - Finished: publish the VCR, unless the deadline has passed.
+
+use crate::machine::{Action, Context, Event, Role, Submission};
+use aether_mesh::{
+    Account, Action as TxAction, Amount, JobId, JobRecord, JobStatus, ModelId, ModelRecord,
+    Role as BondRole, Slot, StateEvent, keys, load,
+};
+use std::collections::BTreeMap;
+
+/// The record in the DHT is renewed this often.
+pub const ADVERTISE_SLOTS: u64 = 20;
+
+/// What an operator decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// Stake to bond if none is.
+    pub stake: Amount,
+    /// Least payment.
+    pub price_min: Amount,
+    /// Models to hold, ascending.
+    pub models: Vec<ModelId>,
+    /// Jobs at once, at most the network's.
+    pub jobs_max: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Fetching,
+    Accepting,
+    Running,
+    Publishing,
+}
+
+/// Runs what it is assigned.
+pub struct Worker {
+    account: Account,
+    config: WorkerConfig,
+    jobs: BTreeMap<JobId, Stage>,
+    bonded: bool,
+    advertised: Option<(Slot, u32, usize)>,
+}
+
+impl Worker {
+    /// For a worker's account.
+    pub fn new(account: Account, config: WorkerConfig) -> Self {
+        Self { account, config, jobs: BTreeMap::new(), bonded: false, advertised: None }
+    }
+
+    fn on_block(&mut self, cx: &Context<'_>, events: &[StateEvent]) -> Vec<Action> {
+        let mut actions = self.bond_once(cx);
+        for event in events {
+            match event {
+                StateEvent::JobAssigned { job, worker, .. } if *worker == self.account => {
+                    actions.extend(self.assigned(cx, job));
+                }
+                StateEvent::JobAccepted { job, worker } if *worker == self.account => {
+                    self.jobs.insert(*job, Stage::Running);
+                    actions.push(Action::Run { job: *job });
+                }
+                StateEvent::VcrSubmitted { job, .. }
+                | StateEvent::JobExpired { job, .. }
+                | StateEvent::JobCancelled { job } => {
+                    self.jobs.remove(job);
+                }
+                // Somebody else was chosen meanwhile.
+                StateEvent::JobAssigned { job, .. } => {
+                    self.jobs.remove(job);
+                }
+                _ => {}
+            }
+        }
+        actions.extend(self.advertise(cx));
+        actions
+    }
+
+    fn bond_once(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        let registered = matches!(cx.state.get(&keys::worker(&self.account)), Ok(Some(_)));
+        if registered || self.bonded {
+            return Vec::new();
+        }
+        self.bonded = true;
+        vec![Action::Submit {
+            what: Submission::Bond,
+            action: TxAction::Bond {
+                role: BondRole::Worker,
+                amount: self.config.stake.max(cx.rules.params().worker_stake_min),
+            },
+            expiry: cx.slot.after(100),
+        }]
+    }
+
+    fn assigned(&mut self, cx: &Context<'_>, id: &JobId) -> Vec<Action> {
+        let Some(job) = job(cx, id) else { return Vec::new() };
+        let Some(model) = model(cx, &job.model) else { return Vec::new() };
+        if self.jobs.len() as u32 >= self.room(cx) || job.payment < self.config.price_min {
+            return vec![Action::Say(format!("job {}: no room, not accepting", id.short()))];
+        }
+        self.jobs.insert(*id, Stage::Fetching);
+        vec![Action::FetchBlobs { job: *id, blobs: vec![model.onnx, job.input] }]
+    }
+
+    fn room(&self, cx: &Context<'_>) -> u32 {
+        self.config.jobs_max.min(cx.rules.params().worker_jobs_max)
+    }
+
+    fn advertise(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        let held: Vec<ModelId> = self
+            .config
+            .models
+            .iter()
+            .copied()
+            .filter(|m| model(cx, m).is_some())
+            .collect();
+        let free = self.room(cx).saturating_sub(self.jobs.len() as u32);
+        let fresh = self.advertised.is_some_and(|(at, f, n)| {
+            cx.slot.since(at) < ADVERTISE_SLOTS && f == free && n == held.len()
+        });
+        if fresh || held.is_empty() {
+            return Vec::new();
+        }
+        self.advertised = Some((cx.slot, free, held.len()));
+        vec![Action::Advertise {
+            models: held,
+            slots_free: free,
+            price_min: self.config.price_min,
+        }]
+    }
+
+    fn finished(
+        &mut self,
+        cx: &Context<'_>,
+        id: JobId,
+        result: Result<crate::RunResult, String>,
+    ) -> Vec<Action> {
+        let Some(record) = job(cx, &id) else { return Vec::new() };
+        match result {
+            Err(why) => {
+                self.jobs.remove(&id);
+                vec![Action::Say(format!("job {}: the run failed: {why}", id.short()))]
+            }
+            Ok(_) if record.status != JobStatus::Accepted || cx.slot >= record.deadline => {
+                self.jobs.remove(&id);
+                vec![Action::Say(format!("job {}: finished too late", id.short()))]
+            }
+            Ok(result) => {
+                self.jobs.insert(id, Stage::Publishing);
+                vec![Action::PublishVcr { job: id, result, expiry: record.deadline }]
+            }
+        }
+    }
+}
+
+impl Role for Worker {
+    fn account(&self) -> Account {
+        self.account
+    }
+
+    fn handle(&mut self, cx: &Context<'_>, event: Event) -> Vec<Action> {
+        match event {
+            Event::Block { events } => self.on_block(cx, &events),
+            Event::BlobsReady { job: id } => match (self.jobs.get(&id), job(cx, &id)) {
+                (Some(Stage::Fetching), Some(record)) => {
+                    self.jobs.insert(id, Stage::Accepting);
+                    let expiry = cx.slot.after(cx.rules.params().accept_slots + 1);
+                    vec![Action::Accept { job: id, expiry: expiry.min(record.deadline) }]
+                }
+                _ => Vec::new(),
+            },
+            Event::RunFinished { job, result } => self.finished(cx, job, result),
+            Event::SubmissionFailed { what } => {
+                match what {
+                    Submission::Bond => self.bonded = false,
+                    Submission::Accept(job) | Submission::Vcr(job) => {
+                        self.jobs.remove(&job);
+                    }
+                    _ => {}
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn job(cx: &Context<'_>, id: &JobId) -> Option<JobRecord> {
+    load(cx.state, &keys::job(id), "job").ok().flatten()
+}
+
+fn model(cx: &Context<'_>, id: &ModelId) -> Option<ModelRecord> {
+    load(cx.state, &keys::model(id), "model").ok().flatten()
+}
