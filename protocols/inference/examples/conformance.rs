@@ -1,7 +1,8 @@
 //! Runs every ONNX test directory below the given one and prints, per operator
 //! and in total, how many passed, were wrong, or are not supported.
 //!
-//! Usage: `cargo run --release -p aether-inference --example conformance -- DIR [-v]`
+//! Usage: `cargo run --release -p aether-inference --example conformance -- DIR [-v] [-t]`
+//! (`-v` names what is unsupported, `-t` prints times)
 
 #[path = "../tests/support/conformance.rs"]
 mod conformance;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use aether_inference::execute;
 use conformance::{Verdict, data_sets, header, order, run_all, tensors};
 
 fn main() -> ExitCode {
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the best of several runs of the first data set.
+/// Prints the mean time of a run of the first data set.
 fn time(dir: &std::path::Path) {
     let Ok(bytes) = std::fs::read(dir.join("model.onnx")) else {
         return;
@@ -65,14 +67,31 @@ fn time(dir: &std::path::Path) {
     let inputs = order(&program, given);
     let header = header(&program, &inputs);
     let limits = aether_inference::RunLimits::default();
-    let mut best = f64::INFINITY;
-    for _ in 0..10 {
-        let start = Instant::now();
-        let Ok(out) = aether_inference::execute(&program, &header, &inputs, &limits) else {
+    const RUNS: u32 = 20;
+    let (wall, cpu) = (Instant::now(), cpu_ms());
+    let mut steps = 0;
+    for _ in 0..RUNS {
+        let Ok(out) = execute(&program, &header, &inputs, &limits) else {
             return;
         };
-        best = best.min(start.elapsed().as_secs_f64() * 1e3);
-        std::hint::black_box(out.gas_used);
+        steps = out.step_gas.len();
     }
-    println!("{best:9.3} ms  {}", dir.display());
+    let wall = wall.elapsed().as_secs_f64() * 1e3 / f64::from(RUNS);
+    let cpu = cpu
+        .zip(cpu_ms())
+        .map_or(wall, |(a, b)| (b - a) / f64::from(RUNS));
+    println!(
+        "{cpu:9.3} ms cpu {wall:9.3} ms wall {steps:4} steps  {}",
+        dir.display()
+    );
+}
+
+/// This thread's processor time, where Linux tells it.
+fn cpu_ms() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ')
+        .next()?
+        .parse::<f64>()
+        .ok()
+        .map(|ns| ns / 1e6)
 }

@@ -42,8 +42,8 @@ impl<'a> Mat<'a> {
 
 /// Rows of a tile.
 pub(super) const MR: usize = 8;
-/// k-block: a panel of 48 columns stays in the first-level cache.
-const KC: usize = 256;
+/// Longest k-block: a panel of 48 columns stays near the first-level cache.
+const KC: usize = 320;
 /// Columns packed at a time: KC·NC floats stay in the second-level cache.
 const NC: usize = 384;
 /// Rows per pass over the packed columns.
@@ -52,11 +52,16 @@ const MC: usize = 96;
 /// Bytes of scratch a contraction needs, whatever its size.
 pub(crate) const SCRATCH_BYTES: u64 = (KC * NC * 4) as u64;
 
-/// One tile: `rows` ≤ MR rows, `width` columns of a panel.
+/// Columns are taken by whole vectors of the widest path.
+pub(super) const LANES: usize = 16;
+
+/// One tile: `rows` ≤ MR rows, one panel wide.
 #[derive(Clone, Copy)]
 pub(super) struct Tile {
     pub(super) kc: usize,
     pub(super) rows: usize,
+    /// Panel width over [`LANES`]: 1 to 3.
+    pub(super) vectors: usize,
     pub(super) rsa: usize,
     pub(super) csa: usize,
     pub(super) ldb: usize,
@@ -65,11 +70,11 @@ pub(super) struct Tile {
     pub(super) resume: bool,
 }
 
-/// Columns per panel on this path.
+/// Columns of a full panel on this path; the last may be narrower.
 pub(super) fn panel_width(kernels: Kernels) -> usize {
     match kernels {
-        Kernels::Avx512 => 48,
-        Kernels::Avx2 | Kernels::Portable => 16,
+        Kernels::Avx512 => 3 * LANES,
+        Kernels::Avx2 | Kernels::Portable => LANES,
     }
 }
 
@@ -117,28 +122,33 @@ pub(crate) fn contract<B: Panels>(
     let columns = if direct.is_some() {
         nr
     } else {
-        NC.min(n.next_multiple_of(nr))
+        NC.min(n.next_multiple_of(LANES))
     };
-    let mut packed = vec![0f32; KC.min(k) * columns];
-    for k0 in (0..k).step_by(KC) {
-        let kc = KC.min(k - k0);
+    // Equal k-blocks, so that none is a sliver.
+    let kc_most = k.div_ceil(k.div_ceil(KC).max(1));
+    let mut packed = vec![0f32; kc_most * columns];
+    for k0 in (0..k).step_by(kc_most.max(1)) {
+        let kc = kc_most.min(k - k0);
         for n0 in (0..n).step_by(NC) {
             let nc = NC.min(n - n0);
+            // With few rows packing does not pay: whole panels are read in place.
             let whole = if direct.is_some() { nc / nr * nr } else { 0 };
             pack_b(b, k0, kc, n0 + whole, nc - whole, nr, &mut packed);
             for i0 in (0..m).step_by(MC) {
+                let i1 = m.min(i0 + MC);
                 for j0 in (0..nc).step_by(nr) {
                     let width = nr.min(nc - j0);
+                    let panel = width.next_multiple_of(LANES);
                     let (bp, ldb) = match direct {
                         Some(mat) if j0 < whole => (&mat.data[k0 * mat.rs + n0 + j0..], mat.rs),
-                        _ => (&packed[(j0 - whole) * kc..], nr),
+                        _ => (&packed[(j0 - whole) * kc..], panel),
                     };
-                    assert!(bp.len() >= (kc - 1) * ldb + nr, "panel");
-                    for i in (i0..m.min(i0 + MC)).step_by(MR) {
-                        let rows = MR.min(m.min(i0 + MC) - i);
+                    assert!(bp.len() >= (kc - 1) * ldb + panel, "panel");
+                    for i in (i0..i1).step_by(MR) {
                         let tile = Tile {
                             kc,
-                            rows,
+                            rows: MR.min(i1 - i),
+                            vectors: panel / LANES,
                             rsa: a.rs,
                             csa: a.cs,
                             ldb,
@@ -146,8 +156,7 @@ pub(crate) fn contract<B: Panels>(
                             resume: k0 > 0,
                         };
                         let at = &a.data[i * a.rs + k0 * a.cs..];
-                        let ct = &mut c[i * n + n0 + j0..];
-                        run_tile(kernels, tile, at, bp, ct, width, nr);
+                        run_tile(kernels, tile, at, bp, &mut c[i * n + n0 + j0..], width);
                     }
                 }
             }
@@ -157,15 +166,9 @@ pub(crate) fn contract<B: Panels>(
 }
 
 /// Runs one tile; a partial panel goes through a buffer of full width.
-fn run_tile(
-    kernels: Kernels,
-    tile: Tile,
-    a: &[f32],
-    b: &[f32],
-    c: &mut [f32],
-    width: usize,
-    nr: usize,
-) {
+fn run_tile(kernels: Kernels, tile: Tile, a: &[f32], b: &[f32], c: &mut [f32], width: usize) {
+    let nr = tile.vectors * LANES;
+    assert!(tile.rows <= MR && (1..=3).contains(&tile.vectors), "tile");
     assert!(
         a.len() > (tile.rows - 1) * tile.rsa + (tile.kc - 1) * tile.csa,
         "rows"
@@ -174,7 +177,7 @@ fn run_tile(
         assert!(c.len() >= (tile.rows - 1) * tile.ldc + nr, "tile");
         return full_tile(kernels, tile, a, b, c);
     }
-    let mut buffer = [0f32; MR * 48];
+    let mut buffer = [0f32; MR * 3 * LANES];
     for r in 0..tile.rows {
         buffer[r * nr..r * nr + width].copy_from_slice(&c[r * tile.ldc..r * tile.ldc + width]);
     }
@@ -192,6 +195,7 @@ fn full_tile(kernels: Kernels, tile: Tile, a: &[f32], b: &[f32], c: &mut [f32]) 
         Kernels::Avx512 => return unsafe { super::gemm_x86::avx512(tile, a, b, c) },
         // SAFETY: as above.
         Kernels::Avx2 => return unsafe { super::gemm_x86::avx2(tile, a, b, c) },
+        // One vector wide, as `panel_width` says.
         Kernels::Portable => {}
     }
     let _ = kernels;

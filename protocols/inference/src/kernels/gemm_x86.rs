@@ -9,16 +9,16 @@ use std::arch::x86_64::*;
 use super::gemm::Tile;
 
 macro_rules! by_rows {
-    ($f:ident, $t:expr, $a:expr, $b:expr, $c:expr) => {
+    ($f:ident, $v:literal, $t:expr, $a:expr, $b:expr, $c:expr) => {
         match $t.rows {
-            1 => $f::<1>($t, $a, $b, $c),
-            2 => $f::<2>($t, $a, $b, $c),
-            3 => $f::<3>($t, $a, $b, $c),
-            4 => $f::<4>($t, $a, $b, $c),
-            5 => $f::<5>($t, $a, $b, $c),
-            6 => $f::<6>($t, $a, $b, $c),
-            7 => $f::<7>($t, $a, $b, $c),
-            _ => $f::<8>($t, $a, $b, $c),
+            1 => $f::<1, $v>($t, $a, $b, $c),
+            2 => $f::<2, $v>($t, $a, $b, $c),
+            3 => $f::<3, $v>($t, $a, $b, $c),
+            4 => $f::<4, $v>($t, $a, $b, $c),
+            5 => $f::<5, $v>($t, $a, $b, $c),
+            6 => $f::<6, $v>($t, $a, $b, $c),
+            7 => $f::<7, $v>($t, $a, $b, $c),
+            _ => $f::<8, $v>($t, $a, $b, $c),
         }
     };
 }
@@ -27,8 +27,15 @@ macro_rules! by_rows {
 /// See the module's contract.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn avx512(t: Tile, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
     // SAFETY: passed on from the caller.
-    unsafe { by_rows!(tile512, t, a.as_ptr(), b.as_ptr(), c.as_mut_ptr()) }
+    unsafe {
+        match t.vectors {
+            1 => by_rows!(tile512, 1, t, a, b, c),
+            2 => by_rows!(tile512, 2, t, a, b, c),
+            _ => by_rows!(tile512, 3, t, a, b, c),
+        }
+    }
 }
 
 /// # Safety
@@ -41,21 +48,26 @@ pub(super) unsafe fn avx2(t: Tile, a: &[f32], b: &[f32], c: &mut [f32]) {
     // least five.
     unsafe {
         if t.rows > 6 {
-            tile256::<4>(t, a, b, c);
+            tile256::<4, 2>(t, a, b, c);
             let rest = Tile {
                 rows: t.rows - 4,
                 ..t
             };
-            by_rows!(tile256, rest, a.add(4 * t.rsa), b, c.add(4 * t.ldc));
+            by_rows!(tile256, 2, rest, a.add(4 * t.rsa), b, c.add(4 * t.ldc));
         } else {
-            by_rows!(tile256, t, a, b, c);
+            by_rows!(tile256, 2, t, a, b, c);
         }
     }
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe fn tile512<const R: usize>(t: Tile, a: *const f32, b: *const f32, c: *mut f32) {
-    let mut acc = [[_mm512_setzero_ps(); 3]; R];
+unsafe fn tile512<const R: usize, const V: usize>(
+    t: Tile,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+) {
+    let mut acc = [[_mm512_setzero_ps(); V]; R];
     // SAFETY: every pointer stays inside the slices by the module's contract.
     unsafe {
         if t.resume {
@@ -66,12 +78,10 @@ unsafe fn tile512<const R: usize>(t: Tile, a: *const f32, b: *const f32, c: *mut
             }
         }
         for p in 0..t.kc {
-            let row_b = b.add(p * t.ldb);
-            let vb = [
-                _mm512_loadu_ps(row_b),
-                _mm512_loadu_ps(row_b.add(16)),
-                _mm512_loadu_ps(row_b.add(32)),
-            ];
+            let mut vb = [_mm512_setzero_ps(); V];
+            for (v, x) in vb.iter_mut().enumerate() {
+                *x = _mm512_loadu_ps(b.add(p * t.ldb + 16 * v));
+            }
             for (r, row) in acc.iter_mut().enumerate() {
                 let va = _mm512_set1_ps(*a.add(r * t.rsa + p * t.csa));
                 for (x, &y) in row.iter_mut().zip(&vb) {
@@ -88,8 +98,13 @@ unsafe fn tile512<const R: usize>(t: Tile, a: *const f32, b: *const f32, c: *mut
 }
 
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile256<const R: usize>(t: Tile, a: *const f32, b: *const f32, c: *mut f32) {
-    let mut acc = [[_mm256_setzero_ps(); 2]; R];
+unsafe fn tile256<const R: usize, const V: usize>(
+    t: Tile,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+) {
+    let mut acc = [[_mm256_setzero_ps(); V]; R];
     // SAFETY: every pointer stays inside the slices by the module's contract.
     unsafe {
         if t.resume {
@@ -100,8 +115,10 @@ unsafe fn tile256<const R: usize>(t: Tile, a: *const f32, b: *const f32, c: *mut
             }
         }
         for p in 0..t.kc {
-            let row_b = b.add(p * t.ldb);
-            let vb = [_mm256_loadu_ps(row_b), _mm256_loadu_ps(row_b.add(8))];
+            let mut vb = [_mm256_setzero_ps(); V];
+            for (v, x) in vb.iter_mut().enumerate() {
+                *x = _mm256_loadu_ps(b.add(p * t.ldb + 8 * v));
+            }
             for (r, row) in acc.iter_mut().enumerate() {
                 let va = _mm256_set1_ps(*a.add(r * t.rsa + p * t.csa));
                 for (x, &y) in row.iter_mut().zip(&vb) {

@@ -32,6 +32,38 @@ impl Window {
         self.output.iter().product()
     }
 
+    /// The same windows with trivial dimensions first, so that lines are long;
+    /// the order of taps and of outputs does not change.
+    pub(crate) fn compact(mut self) -> Self {
+        for _ in 0..2 {
+            let trivial = self.input[2] == 1
+                && self.output[2] == 1
+                && self.kernel[2] == 1
+                && self.before[2] == 0;
+            if !trivial {
+                break;
+            }
+            let lists = [
+                &mut self.input,
+                &mut self.output,
+                &mut self.kernel,
+                &mut self.stride,
+                &mut self.dilation,
+                &mut self.before,
+            ];
+            lists.into_iter().for_each(|l| l.rotate_right(1));
+        }
+        self
+    }
+
+    /// Whether the windows are the input itself.
+    pub(crate) fn is_identity(&self) -> bool {
+        self.taps() == 1
+            && self.stride == [1; 3]
+            && self.before == [0; 3]
+            && self.input == self.output
+    }
+
     /// Input coordinate of output `o` at tap `k` along `axis`, unless in the padding.
     #[inline(always)]
     pub(crate) fn source(&self, axis: usize, o: usize, k: usize) -> Option<usize> {

@@ -3,7 +3,7 @@
 //! A panel holds `kc` rows of `nr` columns, contiguous; columns beyond the
 //! matrix are +0 and their results are dropped.
 
-use super::gemm::Mat;
+use super::gemm::{LANES, Mat};
 
 /// A k×n matrix that can write stretches of its rows.
 pub(crate) trait Panels {
@@ -38,7 +38,8 @@ impl Panels for Mat<'_> {
     }
 }
 
-/// Packs columns `j0..j0+nc` as consecutive panels.
+/// Packs columns `j0..j0+nc` as consecutive panels of `nr` columns, the last
+/// one as narrow as whole vectors allow.
 pub(super) fn pack_b<B: Panels>(
     b: &B,
     k0: usize,
@@ -50,9 +51,10 @@ pub(super) fn pack_b<B: Panels>(
 ) {
     for (panel, j) in dst.chunks_mut(kc * nr).zip((0..nc).step_by(nr)) {
         let width = nr.min(nc - j);
-        if width < nr {
+        let padded = width.next_multiple_of(LANES);
+        if width < padded {
             panel.fill(0.0);
         }
-        b.fill(k0, kc, j0 + j, width, nr, panel);
+        b.fill(k0, kc, j0 + j, width, padded, panel);
     }
 }

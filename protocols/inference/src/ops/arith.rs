@@ -31,11 +31,18 @@ pub(super) trait Number: Element + PartialOrd {
     fn sign(self) -> Self;
     fn powf(self, e: f32) -> Self;
     fn powi(self, e: i64) -> Self;
+    fn nan(self) -> bool {
+        false
+    }
     const FLOAT: bool;
 }
 
 impl Number for f32 {
     const FLOAT: bool = true;
+    #[inline(always)]
+    fn nan(self) -> bool {
+        self.is_nan()
+    }
     #[inline(always)]
     fn add(self, o: Self) -> Self {
         math::canon(self + o)
@@ -407,17 +414,17 @@ fn fold<T: Number>(
         shape = both;
     }
     let mut v = acc;
-    if op == Fold::Mean {
-        if let Some(one) = one_over::<T>(inputs.count()) {
-            simd::update(k, &mut v, |x| x.div(one));
-        }
+    if op == Fold::Mean
+        && let Some(n) = float::<T>(inputs.count() as f32)
+    {
+        simd::update(k, &mut v, |x| x.div(n));
     }
     single(out, v)
 }
 
-/// The number of inputs as a float divisor; `None` for integers.
-fn one_over<T: Number>(n: usize) -> Option<T> {
-    T::view(&<f32 as Element>::wrap(vec![n as f32])).and_then(|v| v.first().copied())
+/// A float as a `T`, if `T` is `f32`.
+fn float<T: Number>(x: f32) -> Option<T> {
+    T::view(&<f32 as Element>::wrap(vec![x])).and_then(|v| v.first().copied())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -498,10 +505,9 @@ fn apply<T: Number>(
 /// A Clip bound: the attribute, or input `i`.
 fn bound<T: Number>(inputs: &Inputs<'_>, i: usize, attr: Option<f32>) -> Result<Option<T>, Fault> {
     if let Some(a) = attr {
-        return match T::view(&<f32 as Element>::wrap(vec![a])) {
-            Some(v) => Ok(v.first().copied()),
-            None => Err(Fault::Trap("element type not supported here")),
-        };
+        return float(a)
+            .map(Some)
+            .ok_or(Fault::Trap("element type not supported here"));
     }
     if inputs.has(i) {
         Ok(inputs.slice::<T>(i)?.first().copied())

@@ -73,7 +73,8 @@ impl Operator for Conv {
         out.extend(&s.resolved.output);
         let taps = numel(&s.resolved.window.kernel).saturating_mul(s.channels as u64);
         let gas = gas::contraction(numel(&out), taps.saturating_add(1));
-        Ok(Plan::one(DType::F32, out, gas).scratch(gemm::SCRATCH_BYTES))
+        let bytes = numel(&out).saturating_mul(4);
+        Ok(Plan::one(DType::F32, out, gas).scratch(gemm::SCRATCH_BYTES.saturating_add(bytes)))
     }
 
     fn eval(
@@ -84,7 +85,7 @@ impl Operator for Conv {
     ) -> Result<Vec<Tensor>, Fault> {
         let (x, w) = (inputs.slice::<f32>(0)?, inputs.slice::<f32>(1)?);
         let s = self.shapes(inputs.shape(0)?, inputs.shape(1)?)?;
-        let window = s.resolved.window;
+        let window = s.resolved.window.compact();
         let (inner, area) = (window.output_len(), window.input_len());
         let k = s.channels * window.taps();
         let maps = s.maps / self.group;
@@ -95,10 +96,13 @@ impl Operator for Conv {
         for n in 0..s.batch {
             for g in 0..self.group {
                 let image = &x[(n * self.group + g) * s.channels * area..][..s.channels * area];
-                let columns = Columns { window, image };
                 let a = Mat::rows(&w[g * maps * k..][..maps * k], k);
                 let c = &mut out[(n * self.group + g) * maps * inner..][..maps * inner];
-                gemm::contract(kernels, (maps, inner, k), a, &columns, c);
+                if window.is_identity() {
+                    gemm::gemm(kernels, (maps, inner, k), a, Mat::rows(image, area), c);
+                } else {
+                    gemm::contract(kernels, (maps, inner, k), a, &Columns { window, image }, c);
+                }
             }
         }
         if inputs.has(2) {

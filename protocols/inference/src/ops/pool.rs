@@ -119,7 +119,7 @@ impl MaxPool {
                     let v = plane[i];
                     let next = m.max(v);
                     // The first element that is the greatest so far.
-                    if at.is_none() || !(v <= m) && m == m {
+                    if at.is_none() || v > m || (v.nan() && !m.nan()) {
                         at = Some(i);
                     }
                     m = next;

@@ -292,11 +292,13 @@ impl Arg {
             let mut best = 0;
             for (i, &v) in row.iter().enumerate().skip(1) {
                 let b = row[best];
-                #[allow(clippy::eq_op)]
-                let (nan, best_nan) = (v != v, b != b);
-                let better = if self.least { v < b } else { v > b };
-                let equal = v == b || (nan && best_nan);
-                if (nan && !best_nan) || (!best_nan && better) || (equal && self.last) {
+                let better = match (v.nan(), b.nan()) {
+                    (false, false) if self.least => v < b,
+                    (false, false) => v > b,
+                    (nan, best_nan) => nan && !best_nan,
+                };
+                let equal = v == b || (v.nan() && b.nan());
+                if better || (equal && self.last) {
                     best = i;
                 }
             }

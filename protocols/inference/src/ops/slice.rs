@@ -10,7 +10,7 @@ use crate::tensor::Tensor;
 #[derive(Debug)]
 struct Slice {
     /// Starts, ends and axes as attributes (before opset 10).
-    attrs: Option<(Vec<i64>, Vec<i64>, Option<Vec<i64>>)>,
+    attrs: Option<Bounds>,
 }
 
 pub(super) fn build(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
@@ -28,6 +28,9 @@ pub(super) fn build(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
         attrs: Some((starts.to_vec(), ends.to_vec(), axes)),
     })
 }
+
+/// Starts, ends and axes.
+type Bounds = (Vec<i64>, Vec<i64>, Option<Vec<i64>>);
 
 /// One dimension's walk.
 #[derive(Clone, Copy)]

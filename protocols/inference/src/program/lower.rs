@@ -453,7 +453,8 @@ impl Lowering<'_> {
                     // −1 is an old way of saying "any".
                     None | Some(DimValue::DimValue(-1)) => Dim::Any,
                     Some(DimValue::DimValue(n)) => Dim::Fixed(n.try_into().map_err(|_| bad())?),
-                    Some(DimValue::DimParam(s)) if s.is_empty() => Dim::Any,
+                    // Some exporters write "?" for it.
+                    Some(DimValue::DimParam(s)) if s.is_empty() || s == "?" => Dim::Any,
                     Some(DimValue::DimParam(s)) => Dim::Symbol(self.symbol(s)?),
                 });
             }

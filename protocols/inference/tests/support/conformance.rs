@@ -43,11 +43,6 @@ impl Counts {
             Verdict::Unsupported(_) => self.unsupported += 1,
         }
     }
-
-    /// Tests seen.
-    pub(crate) fn all(&self) -> usize {
-        self.passed + self.wrong + self.unsupported
-    }
 }
 
 /// Every directory below `root` that holds a `model.onnx`, sorted.
@@ -177,7 +172,8 @@ pub(crate) fn close(got: &Tensor, want: &Tensor) -> Result<(), String> {
     };
     for (i, (&g, &w)) in g.iter().zip(w).enumerate() {
         let same = g == w || (g.is_nan() && w.is_nan());
-        if !same && !((g - w).abs() <= 1e-5 + 1e-3 * w.abs()) {
+        let near = (g - w).abs() <= 1e-5 + 1e-3 * w.abs();
+        if !same && !near {
             return Err(format!("element {i} is {g:e}, wanted {w:e}"));
         }
     }

@@ -1,0 +1,13 @@
+//! Integration tests: models, traces, witnesses, bad input, published vectors.
+
+#[path = "cases/bad_models.rs"]
+mod bad_models;
+#[path = "cases/golden.rs"]
+mod golden;
+#[path = "cases/limits.rs"]
+mod limits;
+#[path = "cases/proofs.rs"]
+mod proofs;
+mod support;
+#[path = "cases/vectors.rs"]
+mod vectors;
