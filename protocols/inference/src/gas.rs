@@ -3,8 +3,11 @@
 //! One unit is about one fused multiply-add. All arithmetic saturates, so an
 //! absurd shape costs `u64::MAX` and is stopped before anything is allocated.
 
-/// Every instruction, whatever it does.
-pub(crate) const INSTRUCTION: u64 = 100;
+/// Every instruction, whatever it does: about what planning it, closing a step
+/// after it and hashing the state take.
+pub(crate) const INSTRUCTION: u64 = 4000;
+/// Every input and output place of an instruction.
+pub(crate) const PLACE: u64 = 100;
 /// Add, subtract, multiply, negate, compare, select, rounding.
 pub(crate) const SIMPLE: u64 = 1;
 /// Divide, square root, reciprocal.
@@ -15,6 +18,11 @@ pub(crate) const TRANSCENDENTAL: u64 = 8;
 pub(crate) const POWER: u64 = 24;
 /// One element visited by a reduction or a pooling window.
 pub(crate) const VISIT: u64 = 1;
+
+/// What an instruction costs before its work is counted.
+pub(crate) fn instruction(places: usize) -> u64 {
+    INSTRUCTION.saturating_add(PLACE.saturating_mul(places as u64))
+}
 
 /// `elements × weight`.
 pub(crate) fn elementwise(elements: u64, weight: u64) -> u64 {

@@ -49,9 +49,6 @@ const NC: usize = 384;
 /// Rows per pass over the packed columns.
 const MC: usize = 96;
 
-/// Bytes of scratch a contraction needs, whatever its size.
-pub(crate) const SCRATCH_BYTES: u64 = (KC * NC * 4) as u64;
-
 /// Columns are taken by whole vectors of the widest path.
 pub(super) const LANES: usize = 16;
 

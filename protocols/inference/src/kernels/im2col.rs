@@ -19,17 +19,22 @@ pub(crate) struct Window {
     pub(crate) before: [usize; 3],
 }
 
+/// Saturating: an empty tensor may have absurd dimensions.
+fn product(dims: &[usize; 3]) -> usize {
+    crate::tensor::numel(dims) as usize
+}
+
 impl Window {
     pub(crate) fn taps(&self) -> usize {
-        self.kernel.iter().product()
+        product(&self.kernel)
     }
 
     pub(crate) fn input_len(&self) -> usize {
-        self.input.iter().product()
+        product(&self.input)
     }
 
     pub(crate) fn output_len(&self) -> usize {
-        self.output.iter().product()
+        product(&self.output)
     }
 
     /// The same windows with trivial dimensions first, so that lines are long;

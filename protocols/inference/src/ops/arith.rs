@@ -34,6 +34,10 @@ pub(super) trait Number: Element + PartialOrd {
     fn nan(self) -> bool {
         false
     }
+    /// The canonical NaN for any NaN.
+    fn canon(self) -> Self {
+        self
+    }
     const FLOAT: bool;
 }
 
@@ -42,6 +46,10 @@ impl Number for f32 {
     #[inline(always)]
     fn nan(self) -> bool {
         self.is_nan()
+    }
+    #[inline(always)]
+    fn canon(self) -> Self {
+        math::canon(self)
     }
     #[inline(always)]
     fn add(self, o: Self) -> Self {
@@ -258,13 +266,7 @@ impl Operator for BinaryOp {
             _ => gas::SIMPLE,
         };
         let gas = gas::elementwise(crate::tensor::numel(&shape), weight);
-        // Pow converts an exponent of another type.
-        let scratch = if self.0 == Binary::Pow {
-            inputs.desc(1)?.len().saturating_mul(8)
-        } else {
-            0
-        };
-        Ok(Plan::one(dtype, shape, gas).scratch(scratch))
+        Ok(Plan::one(dtype, shape, gas))
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
@@ -302,7 +304,13 @@ fn arith<T: Number>(
         Binary::Fmod => broadcast::binary(k, a, b, out, T::fmod),
         _ => {
             let zero = T::default();
-            broadcast::binary(k, a, b, out, |x: T, s| if x < zero { x.mul(s) } else { x })
+            broadcast::binary(
+                k,
+                a,
+                b,
+                out,
+                |x: T, s| if x < zero { x.mul(s) } else { x.canon() },
+            )
         }
     };
     single(out, v)
@@ -380,8 +388,7 @@ impl Operator for Variadic {
         }
         let per = gas::elementwise(d.len(), gas::SIMPLE);
         let gas = per.saturating_mul(inputs.count() as u64);
-        let bytes = d.bytes();
-        Ok(Plan::one(d.dtype, d.shape, gas).scratch(bytes))
+        Ok(Plan::one(d.dtype, d.shape, gas))
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
@@ -397,7 +404,8 @@ fn fold<T: Number>(
     out: &[usize],
     k: Kernels,
 ) -> Result<Vec<Tensor>, Fault> {
-    let mut acc = first.to_vec();
+    let mut acc = vec![T::default(); first.len()];
+    simd::map1(k, first, &mut acc, T::canon);
     let mut shape = inputs.shape(0)?.to_vec();
     for i in 1..inputs.count() {
         let next = inputs.shape(i)?;
@@ -490,7 +498,7 @@ fn apply<T: Number>(
         Unary::Relu => simd::map1(k, x, &mut v, |x| x.max(zero)),
         Unary::Clip(lo, hi) => {
             let (lo, hi) = (bound(inputs, 1, lo)?, bound(inputs, 2, hi)?);
-            v.copy_from_slice(x);
+            simd::map1(k, x, &mut v, T::canon);
             if let Some(lo) = lo {
                 simd::update(k, &mut v, |x| x.max(lo));
             }

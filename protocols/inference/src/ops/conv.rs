@@ -73,8 +73,7 @@ impl Operator for Conv {
         out.extend(&s.resolved.output);
         let taps = numel(&s.resolved.window.kernel).saturating_mul(s.channels as u64);
         let gas = gas::contraction(numel(&out), taps.saturating_add(1));
-        let bytes = numel(&out).saturating_mul(4);
-        Ok(Plan::one(DType::F32, out, gas).scratch(gemm::SCRATCH_BYTES.saturating_add(bytes)))
+        Ok(Plan::one(DType::F32, out, gas))
     }
 
     fn eval(
@@ -87,12 +86,12 @@ impl Operator for Conv {
         let s = self.shapes(inputs.shape(0)?, inputs.shape(1)?)?;
         let window = s.resolved.window.compact();
         let (inner, area) = (window.output_len(), window.input_len());
-        let k = s.channels * window.taps();
-        let maps = s.maps / self.group;
         let mut out = vec![0f32; numel(plan.shape(0)) as usize];
         if out.is_empty() {
             return single(plan.shape(0), out);
         }
+        let k = s.channels * window.taps();
+        let maps = s.maps / self.group;
         for n in 0..s.batch {
             for g in 0..self.group {
                 let image = &x[(n * self.group + g) * s.channels * area..][..s.channels * area];

@@ -25,14 +25,14 @@ impl Operator for Gather {
             return Err(Fault::Trap("integers are needed here"));
         }
         let shape = [&d.shape[..a], &index.shape, &d.shape[a + 1..]].concat();
-        Ok(layout::moved(Desc::new(d.dtype, shape)).scratch(index.len().saturating_mul(8)))
+        Ok(layout::moved(Desc::new(d.dtype, shape)))
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, _: Kernels) -> Result<Vec<Tensor>, Fault> {
         let t = inputs.tensor(0)?;
         let a = axis(self.0, t.shape().len())?;
         let n = t.shape()[a] as i64;
-        let mut rows = inputs.ints(1)?;
+        let mut rows = inputs.indices(1)?;
         for i in &mut rows {
             if *i < 0 {
                 *i = i.saturating_add(n);

@@ -14,7 +14,6 @@ pub(super) fn moved(d: Desc) -> Plan {
     Plan {
         outputs: vec![d],
         gas,
-        scratch: 0,
     }
 }
 
@@ -139,6 +138,9 @@ impl Concat {
         inputs: &Inputs<'_>,
         out: &[usize],
     ) -> Result<Vec<Tensor>, Fault> {
+        if numel(out) == 0 {
+            return single(out, Vec::<T>::new());
+        }
         let a = axis(self.0, out.len())?;
         let outer = numel(&out[..a]) as usize;
         let mut parts = Vec::with_capacity(inputs.count());

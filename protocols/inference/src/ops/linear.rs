@@ -83,8 +83,7 @@ impl Operator for MatMul {
         }
         let p = product(inputs.shape(0)?, inputs.shape(1)?)?;
         let gas = gas::contraction(numel(&p.out), p.k as u64);
-        let transposed = numel(&p.out).saturating_mul(4);
-        Ok(Plan::one(dtype, p.out, gas).scratch(gemm::SCRATCH_BYTES.saturating_add(transposed)))
+        Ok(Plan::one(dtype, p.out, gas))
     }
 
     fn eval(
@@ -135,6 +134,9 @@ fn floats(p: &Product, x: &[f32], y: &[f32], kernels: Kernels) -> Vec<f32> {
 
 fn integers<T: Number>(p: &Product, x: &[T], y: &[T]) -> Vec<T> {
     let mut out = Vec::with_capacity(numel(&p.out) as usize);
+    if numel(&p.out) == 0 {
+        return out;
+    }
     strided::walk(&p.batch, [&p.a_lane, &p.b_lane], |[i, j]| {
         let a = &x[i as usize * p.m * p.k..];
         let b = &y[j as usize * p.k * p.n..];
@@ -198,8 +200,7 @@ impl Operator for Gemm {
         }
         let len = numel(&out);
         let gas = gas::contraction(len, (k as u64).saturating_add(2));
-        let scratch = len.saturating_mul(8).saturating_add(gemm::SCRATCH_BYTES);
-        Ok(Plan::one(DType::F32, out, gas).scratch(scratch))
+        Ok(Plan::one(DType::F32, out, gas))
     }
 
     fn eval(

@@ -1,4 +1,4 @@
-//! ONNX operators: what each plans (shapes, gas, scratch) and computes.
+//! ONNX operators: what each plans (shapes, gas) and computes.
 //!
 //! Rules: [`Operator::plan`] sees descriptions and only the *values* that decide
 //! shapes; it runs before anything is allocated. [`Operator::eval`] then
@@ -33,6 +33,9 @@ pub(crate) use registry::build;
 
 use crate::kernels::Kernels;
 use crate::tensor::{DType, Element, Tensor, check_shape, numel};
+
+/// Longest list of dimensions, axes, pads or sizes.
+const MAX_LIST: u64 = 1 << 12;
 
 /// Why an instruction did not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,14 +76,15 @@ impl Desc {
     }
 }
 
+/// Buffers of fixed size, such as a contraction's panels, bytes.
+const FIXED_BYTES: u64 = 1 << 20;
+
 /// What an instruction will produce and cost, known before it runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) outputs: Vec<Desc>,
     /// Gas beyond the constant per instruction.
     pub(crate) gas: u64,
-    /// Memory needed besides inputs and outputs, bytes.
-    pub(crate) scratch: u64,
 }
 
 impl Plan {
@@ -88,18 +92,24 @@ impl Plan {
         Self {
             outputs: vec![Desc::new(dtype, shape)],
             gas,
-            scratch: 0,
         }
-    }
-
-    pub(crate) fn scratch(mut self, bytes: u64) -> Self {
-        self.scratch = self.scratch.saturating_add(bytes);
-        self
     }
 
     /// The shape of output `i`.
     pub(crate) fn shape(&self, i: usize) -> &[usize] {
         self.outputs.get(i).map_or(&[], |d| &d.shape)
+    }
+
+    /// Memory the instruction may use besides what is live, bytes: its outputs,
+    /// eight bytes for each element it takes or makes, and fixed buffers.
+    pub(crate) fn working_set(&self, inputs: &Inputs<'_>) -> u64 {
+        self.outputs
+            .iter()
+            .fold(FIXED_BYTES, |m, d| {
+                m.saturating_add(d.bytes())
+                    .saturating_add(d.len().saturating_mul(8))
+            })
+            .saturating_add(inputs.elements().saturating_mul(8))
     }
 
     /// Refuses outputs whose shapes are beyond the limits of a tensor.
@@ -125,6 +135,14 @@ pub(crate) struct Input<'a> {
 impl<'a> Inputs<'a> {
     pub(crate) fn new(slots: Vec<Option<Input<'a>>>) -> Self {
         Self { slots }
+    }
+
+    /// Elements of all inputs, saturating.
+    pub(crate) fn elements(&self) -> u64 {
+        self.slots
+            .iter()
+            .flatten()
+            .fold(0, |n, s| n.saturating_add(s.desc.len()))
     }
 
     /// Number of input places, absent optional ones included.
@@ -180,8 +198,17 @@ impl<'a> Inputs<'a> {
             .ok_or(Fault::Trap("element type not supported here"))
     }
 
-    /// The elements of an `i64` (or `i32`) input, as for shapes and axes.
+    /// The elements of a short integer input, as for shapes and axes. Bounded,
+    /// because planning must not allocate what has not been paid for.
     pub(crate) fn ints(&self, i: usize) -> Result<Vec<i64>, Fault> {
+        if self.desc(i)?.len() > MAX_LIST {
+            return Err(Fault::Trap("a list of dimensions or axes is too long"));
+        }
+        self.indices(i)
+    }
+
+    /// The elements of an `i64` (or `i32`) input.
+    pub(crate) fn indices(&self, i: usize) -> Result<Vec<i64>, Fault> {
         let t = self.tensor(i)?;
         if let Some(v) = t.view::<i64>() {
             Ok(v.to_vec())
@@ -213,7 +240,7 @@ impl<'a> Inputs<'a> {
 
 /// An operator with its attributes resolved.
 pub(crate) trait Operator: fmt::Debug + Send + Sync {
-    /// Shapes, gas and scratch, without allocating anything that grows with them.
+    /// Shapes and gas, without allocating anything that grows with them.
     fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault>;
 
     /// Computes the planned outputs.

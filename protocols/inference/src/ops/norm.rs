@@ -41,13 +41,15 @@ impl Operator for Softmax {
             axis(self.axis, d.shape.len())?;
         }
         let weight = gas::TRANSCENDENTAL + gas::DIVIDE + 3 * gas::SIMPLE;
-        let scratch = d.bytes().saturating_mul(2);
-        Ok(super::arith::same(d, weight).scratch(scratch))
+        Ok(super::arith::same(d, weight))
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
         let x = inputs.slice::<f32>(0)?;
         let shape = plan.shape(0);
+        if x.is_empty() {
+            return single(shape, Vec::<f32>::new());
+        }
         let a = if shape.is_empty() {
             0
         } else {
@@ -63,9 +65,6 @@ impl Operator for Softmax {
         } else {
             shape.iter().skip(a + 1).product()
         };
-        if x.is_empty() {
-            return single(shape, Vec::<f32>::new());
-        }
         if inner == 1 {
             return single(shape, self.rows(x, width, k));
         }
@@ -142,7 +141,7 @@ impl Operator for LayerNorm {
                 }
             }
         }
-        let mut plan = super::arith::same(d, 8 * gas::SIMPLE).scratch(d.bytes());
+        let mut plan = super::arith::same(d, 8 * gas::SIMPLE);
         let mut stat = d.shape.clone();
         stat.iter_mut().skip(a).for_each(|d| *d = 1);
         plan.gas = plan
@@ -158,6 +157,11 @@ impl Operator for LayerNorm {
         let x = inputs.slice::<f32>(0)?;
         let shape = plan.shape(0);
         let a = axis(self.axis, shape.len())?;
+        if x.is_empty() {
+            // The statistics of nothing are 0.
+            let zeros = |d: &Desc| tensor(&d.shape, vec![0f32; d.len() as usize]);
+            return plan.outputs.iter().map(zeros).collect();
+        }
         let (rows, width) = (numel(&shape[..a]) as usize, numel(&shape[a..]) as usize);
         let (mut mean, mut inv) = (vec![0f32; rows], vec![0f32; rows]);
         let mut v = vec![0f32; x.len()];
@@ -229,6 +233,9 @@ impl Operator for BatchNorm {
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
         let x = inputs.slice::<f32>(0)?;
         let shape = plan.shape(0);
+        if x.is_empty() {
+            return single(shape, Vec::<f32>::new());
+        }
         let inner: usize = shape.iter().skip(2).product();
         let scale = inputs.slice::<f32>(1)?;
         let (bias, mean) = (inputs.slice::<f32>(2)?, inputs.slice::<f32>(3)?);

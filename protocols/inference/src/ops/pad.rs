@@ -103,8 +103,7 @@ impl Operator for Pad {
         if self.attrs.as_ref().is_some_and(|a| a.1 != 0.0) && d.dtype != DType::F32 {
             return Err(Fault::Trap("element type not supported here"));
         }
-        let index: u64 = shape.iter().fold(0, |s, &d| s.saturating_add(8 * d as u64));
-        Ok(layout::moved(Desc::new(d.dtype, shape)).scratch(index))
+        Ok(layout::moved(Desc::new(d.dtype, shape)))
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, _: Kernels) -> Result<Vec<Tensor>, Fault> {
@@ -130,40 +129,46 @@ impl Pad {
         if numel(out) == 0 {
             return single(out, Vec::<T>::new());
         }
-        // Per dimension: each output index's source, as an offset.
         let own = strided::strides(shape);
-        let pads = self.pads(inputs)?;
-        let table: Vec<Vec<Option<i64>>> = (0..out.len())
-            .map(|a| {
-                (0..out[a] as i64)
-                    .map(|o| {
-                        self.source(o, pads[a].0, shape[a] as i64)
-                            .map(|i| i * own[a] as i64)
-                    })
-                    .collect()
+        let axes: Vec<Axis> = (self.pads(inputs)?.iter().zip(&own))
+            .zip(shape.iter().zip(out))
+            .map(|((&(before, _), &stride), (&n, &out))| Axis {
+                before,
+                stride: stride as i64,
+                n: n as i64,
+                out: out as i64,
             })
             .collect();
         let mut v = Vec::with_capacity(numel(out) as usize);
-        fill(x, &table, Some(0), value, &mut v);
+        self.fill(x, &axes, Some(0), value, &mut v);
         single(out, v)
     }
-}
 
-/// Writes the outputs below one prefix of the index; `base` is `None` once any
-/// dimension lies in the padding.
-fn fill<T: Copy>(x: &[T], table: &[Vec<Option<i64>>], base: Option<i64>, pad: T, out: &mut Vec<T>) {
-    match table {
-        [] => out.push(base.map_or(pad, |b| x[b as usize])),
-        [last] => out.extend(last.iter().map(|o| match (base, o) {
-            (Some(b), Some(o)) => x[(b + o) as usize],
-            _ => pad,
-        })),
-        // At most MAX_RANK deep.
-        [first, rest @ ..] => {
-            for o in first {
-                let next = base.and_then(|b| o.map(|o| b + o));
-                fill(x, rest, next, pad, out);
+    /// Writes the outputs below one prefix of the index; `base` is `None` once
+    /// any dimension lies in the padding.
+    fn fill<T: Copy>(&self, x: &[T], axes: &[Axis], base: Option<i64>, pad: T, out: &mut Vec<T>) {
+        let [axis, rest @ ..] = axes else {
+            return out.push(base.map_or(pad, |b| x[b as usize]));
+        };
+        for o in 0..axis.out {
+            let from = base.and_then(|b| {
+                self.source(o, axis.before, axis.n)
+                    .map(|i| b + i * axis.stride)
+            });
+            match (rest, from) {
+                ([], Some(i)) => out.push(x[i as usize]),
+                ([], None) => out.push(pad),
+                // At most MAX_RANK deep.
+                _ => self.fill(x, rest, from, pad, out),
             }
         }
     }
+}
+
+/// One dimension of a padding.
+struct Axis {
+    before: i64,
+    stride: i64,
+    n: i64,
+    out: i64,
 }

@@ -112,11 +112,11 @@ impl Operator for Reduce {
         }
         let visits = gas::elementwise(d.len(), 2 * gas::VISIT);
         let Some(mask) = self.reduced(inputs)? else {
-            return Ok(Plan::one(d.dtype, d.shape.clone(), visits).scratch(d.bytes()));
+            return Ok(Plan::one(d.dtype, d.shape.clone(), visits));
         };
         let out = reduced_shape(&d.shape, &mask, self.keep);
         let gas = visits.saturating_add(gas::elementwise(numel(&out), gas::TRANSCENDENTAL));
-        Ok(Plan::one(d.dtype, out, gas).scratch(d.bytes()))
+        Ok(Plan::one(d.dtype, out, gas))
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
@@ -156,12 +156,8 @@ fn rows<'a, T: Copy>(
     shape: &[usize],
     mask: &[bool],
 ) -> (std::borrow::Cow<'a, [T]>, usize) {
-    let width: u64 = shape
-        .iter()
-        .zip(mask)
-        .filter(|(_, m)| **m)
-        .map(|(d, _)| *d as u64)
-        .product();
+    let reduced = shape.iter().zip(mask).filter(|(_, m)| **m);
+    let width = numel(&reduced.map(|(&d, _)| d).collect::<Vec<_>>());
     let first = mask.iter().position(|&m| m).unwrap_or(mask.len());
     let significant = |i: usize| shape[i] != 1;
     if (first..mask.len()).all(|i| mask[i] || !significant(i)) {
@@ -266,10 +262,11 @@ impl Operator for Arg {
         }
         let mask: Vec<bool> = (0..d.shape.len()).map(|i| i == a).collect();
         let gas = gas::elementwise(d.len(), 2 * gas::VISIT);
-        Ok(
-            Plan::one(DType::I64, reduced_shape(&d.shape, &mask, self.keep), gas)
-                .scratch(d.bytes()),
-        )
+        Ok(Plan::one(
+            DType::I64,
+            reduced_shape(&d.shape, &mask, self.keep),
+            gas,
+        ))
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, _: Kernels) -> Result<Vec<Tensor>, Fault> {

@@ -30,6 +30,8 @@ pub struct Limits {
     pub max_instructions: usize,
     /// Most names, nodes, attributes and tensors in the file together.
     pub max_parts: usize,
+    /// Most inputs, and most outputs.
+    pub max_signature: usize,
     /// Longest name of an input, output or symbolic dimension, bytes.
     pub max_name_bytes: usize,
 }
@@ -40,6 +42,7 @@ impl Default for Limits {
             max_model_bytes: 512 << 20,
             max_instructions: 1 << 16,
             max_parts: 1 << 20,
+            max_signature: 256,
             max_name_bytes: 256,
         }
     }
@@ -154,6 +157,7 @@ struct Lowering<'a> {
     constants: BTreeMap<ValueId, Tensor>,
     instructions: Vec<Instruction>,
     symbols: Vec<String>,
+    symbol_ids: BTreeMap<String, u32>,
 }
 
 pub(super) fn lower(bytes: &[u8], limits: &Limits) -> Result<Program, ModelError> {
@@ -174,6 +178,7 @@ pub(super) fn lower(bytes: &[u8], limits: &Limits) -> Result<Program, ModelError
         constants: BTreeMap::new(),
         instructions: Vec::new(),
         symbols: Vec::new(),
+        symbol_ids: BTreeMap::new(),
     }
     .run(graph)
 }
@@ -207,6 +212,9 @@ impl Lowering<'_> {
                 "sparse initialisers are not supported".into(),
             ));
         }
+        if graph.output.len() > self.limits.max_signature {
+            return Err(ModelError::TooMany("outputs"));
+        }
         if graph.output.is_empty() {
             return Err(ModelError::Missing("outputs"));
         }
@@ -230,6 +238,9 @@ impl Lowering<'_> {
                 .is_some_and(|n| initialisers.contains_key(n))
             {
                 continue;
+            }
+            if inputs.len() == self.limits.max_signature {
+                return Err(ModelError::TooMany("inputs"));
             }
             let info = self.signature(proto, self.next)?;
             if info.dtype.is_none() {
@@ -472,15 +483,12 @@ impl Lowering<'_> {
         if name.len() > self.limits.max_name_bytes {
             return Err(ModelError::Name(name));
         }
-        let at = self
-            .symbols
-            .iter()
-            .position(|s| *s == name)
-            .unwrap_or_else(|| {
-                self.symbols.push(name);
-                self.symbols.len() - 1
-            });
-        Ok(at as u32)
+        let next = self.symbols.len() as u32;
+        let at = *self.symbol_ids.entry(name.clone()).or_insert(next);
+        if at == next {
+            self.symbols.push(name);
+        }
+        Ok(at)
     }
 }
 

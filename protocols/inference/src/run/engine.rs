@@ -76,6 +76,35 @@ pub(super) struct Slot {
     pub(super) digest: Option<Digest>,
 }
 
+/// The live values and their running totals.
+#[derive(Debug, Clone, Default)]
+struct Live {
+    slots: BTreeMap<ValueId, Slot>,
+    bytes: u64,
+    /// By the step rule.
+    weight: u64,
+}
+
+impl Live {
+    fn insert(&mut self, id: ValueId, slot: Slot) {
+        self.remove(id);
+        self.bytes = self.bytes.saturating_add(slot.desc.bytes());
+        self.weight = self
+            .weight
+            .saturating_add(live_weight(slot.desc.dtype, &slot.desc.shape));
+        self.slots.insert(id, slot);
+    }
+
+    fn remove(&mut self, id: ValueId) {
+        if let Some(slot) = self.slots.remove(&id) {
+            self.bytes = self.bytes.saturating_sub(slot.desc.bytes());
+            self.weight = self
+                .weight
+                .saturating_sub(live_weight(slot.desc.dtype, &slot.desc.shape));
+        }
+    }
+}
+
 /// A value that the step reads is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MissingValue(pub(super) ValueId);
@@ -87,7 +116,7 @@ pub struct Run<'p> {
     limits: RunLimits,
     kernels: Kernels,
     state: MachineState,
-    slots: BTreeMap<ValueId, Slot>,
+    live: Live,
 }
 
 impl<'p> Run<'p> {
@@ -146,27 +175,25 @@ impl<'p> Run<'p> {
         limits: &RunLimits,
     ) -> Result<Self, RunError> {
         check_float_environment()?;
-        let slots = state
-            .live
-            .iter()
-            .map(|v| {
-                let desc = Desc::new(v.dtype, v.shape.as_slice());
-                (
-                    v.id,
-                    Slot {
-                        desc,
-                        tensor: values.remove(&v.id),
-                        digest: Some(v.digest),
-                    },
-                )
-            })
-            .collect();
+        let mut live = Live::default();
+        for v in &state.live {
+            let desc = Desc::new(v.dtype, v.shape.as_slice());
+            let (tensor, digest) = (values.remove(&v.id), Some(v.digest));
+            live.insert(
+                v.id,
+                Slot {
+                    desc,
+                    tensor,
+                    digest,
+                },
+            );
+        }
         Ok(Self {
             program,
             limits: *limits,
             kernels: Kernels::best(),
             state,
-            slots,
+            live,
         })
     }
 
@@ -182,7 +209,8 @@ impl<'p> Run<'p> {
 
     /// The live values, by id.
     pub fn values(&self) -> BTreeMap<ValueId, Tensor> {
-        self.slots
+        self.live
+            .slots
             .iter()
             .filter_map(|(&id, s)| s.tensor.clone().map(|t| (id, t)))
             .collect()
@@ -193,7 +221,7 @@ impl<'p> Run<'p> {
         if self.state.status != Status::Done {
             return None;
         }
-        let slot = |id| self.slots.get(&id).and_then(|s| s.tensor.clone());
+        let slot = |id| self.live.slots.get(&id).and_then(|s| s.tensor.clone());
         self.program.outputs.iter().map(|o| slot(o.id)).collect()
     }
 
@@ -232,7 +260,7 @@ impl<'p> Run<'p> {
             if self.state.cursor as usize == self.program.instructions.len() {
                 break Status::Done;
             }
-            if step_rule::closes(step.gas, self.live_weight()) {
+            if step_rule::closes(step.gas, self.live.weight) {
                 break Status::Running;
             }
         };
@@ -267,7 +295,7 @@ impl<'p> Run<'p> {
                 && step.before.contains(&id)
                 && !step.counted.contains(&id)
                 && wanted.insert(id);
-            if let (true, Some(slot)) = (carried, self.slots.get(&id)) {
+            if let (true, Some(slot)) = (carried, self.live.slots.get(&id)) {
                 let len = 4u64.saturating_add(encoded_len(slot.desc.dtype, &slot.desc.shape));
                 witness = witness.saturating_add(len);
             }
@@ -288,7 +316,8 @@ impl<'p> Run<'p> {
             Err(fault) => return step.fault(fault, i),
         };
         // (3) to (5)
-        let cost = plan.gas.saturating_add(gas::INSTRUCTION);
+        let places = i.inputs.len() + i.outputs.len();
+        let cost = plan.gas.saturating_add(gas::instruction(places));
         let total = self.state.gas.saturating_add(cost);
         if total > self.limits.gas_limit {
             return Ok(Flow::End(Status::OutOfGas));
@@ -296,15 +325,8 @@ impl<'p> Run<'p> {
         if step.gas.saturating_add(cost) > self.limits.max_step_gas {
             return Ok(too_large);
         }
-        let produced = plan
-            .outputs
-            .iter()
-            .fold(plan.scratch, |m, d| m.saturating_add(d.bytes()));
-        let live = self
-            .slots
-            .values()
-            .fold(0u64, |m, s| m.saturating_add(s.desc.bytes()));
-        if live.saturating_add(produced) > self.limits.max_memory_bytes {
+        let memory = self.live.bytes.saturating_add(plan.working_set(&inputs));
+        if memory > self.limits.max_memory_bytes {
             return Ok(Flow::End(Status::StepTooLarge));
         }
         // (6)
@@ -321,7 +343,7 @@ impl<'p> Run<'p> {
         for (id, tensor) in i.outputs.iter().zip(outputs) {
             if let Some(id) = id {
                 let desc = Desc::of(&tensor);
-                self.slots.insert(
+                self.live.insert(
                     *id,
                     Slot {
                         desc,
@@ -332,7 +354,7 @@ impl<'p> Run<'p> {
             }
         }
         for id in &i.frees {
-            self.slots.remove(id);
+            self.live.remove(*id);
         }
         step.gas = step.gas.saturating_add(cost);
         self.state.gas = total;
@@ -346,7 +368,7 @@ impl<'p> Run<'p> {
             let (desc, value) = match program.constants.get(id) {
                 Some(t) => (Desc::of(t), Some(t)),
                 None => {
-                    let slot = self.slots.get(id)?;
+                    let slot = self.live.slots.get(id)?;
                     (slot.desc.clone(), slot.tensor.as_ref())
                 }
             };
@@ -364,15 +386,10 @@ impl<'p> Run<'p> {
         )
     }
 
-    fn live_weight(&self) -> u64 {
-        self.slots.values().fold(0, |m: u64, s| {
-            m.saturating_add(live_weight(s.desc.dtype, &s.desc.shape))
-        })
-    }
-
     /// The live values' lines; digests are computed once.
     fn lines(&mut self) -> Vec<LiveValue> {
-        self.slots
+        self.live
+            .slots
             .iter_mut()
             .map(|(&id, s)| {
                 let tensor = s.tensor.as_ref();

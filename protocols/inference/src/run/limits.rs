@@ -14,8 +14,8 @@ pub struct RunLimits {
     pub max_step_gas: u64,
     /// Encoded size of a step's witness, bytes.
     pub max_witness_bytes: u64,
-    /// Live values, outputs and scratch of one instruction, bytes. Constants
-    /// are not counted.
+    /// Live values and the working set of one instruction, bytes. Constants
+    /// that it does not read are not counted.
     pub max_memory_bytes: u64,
 }
 
