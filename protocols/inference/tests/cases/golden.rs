@@ -4,7 +4,7 @@
 use aether_inference::{Kernels, Run, RunLimits, Status, Tensor, execute};
 
 use crate::support::conformance::header;
-use crate::support::model::{Builder, D, F32, floats, noise, small_cnn};
+use crate::support::model::{A, Builder, D, F32, floats, noise, small_cnn};
 
 fn hex(b: &[u8]) -> String {
     b.iter().map(|b| format!("{b:02x}")).collect()
@@ -218,4 +218,129 @@ fn names_of_inner_values_do_not_change_the_model_id() {
     };
     assert_eq!(with("a", 1.0), with("b", 1.0));
     assert_ne!(with("a", 1.0), with("a", -1.0));
+}
+
+/// The rule of a convolution, written out: one chain over (channel, ky, kx), the
+/// padding as +0, the bias last.
+struct Conv {
+    channels: usize,
+    group: usize,
+    maps: usize,
+    size: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    pads: [usize; 4],
+}
+
+impl Conv {
+    fn by_the_rule(&self, x: &[f32], w: &[f32], b: &[f32]) -> (Vec<f32>, [usize; 2]) {
+        let [h, wd] = self.size;
+        let out = [0, 1].map(|i| {
+            let padded = self.size[i] + self.pads[i] + self.pads[2 + i];
+            (padded - ((self.kernel[i] - 1) * self.dilation[i] + 1)) / self.stride[i] + 1
+        });
+        let (cg, mg) = (self.channels / self.group, self.maps / self.group);
+        let mut y = Vec::new();
+        for m in 0..self.maps {
+            for oy in 0..out[0] {
+                for ox in 0..out[1] {
+                    let mut acc = 0f32;
+                    for c in 0..cg {
+                        for ky in 0..self.kernel[0] {
+                            for kx in 0..self.kernel[1] {
+                                let iy = (oy * self.stride[0] + ky * self.dilation[0])
+                                    .checked_sub(self.pads[0]);
+                                let ix = (ox * self.stride[1] + kx * self.dilation[1])
+                                    .checked_sub(self.pads[1]);
+                                let v = match (iy, ix) {
+                                    (Some(iy), Some(ix)) if iy < h && ix < wd => {
+                                        x[((m / mg * cg + c) * h + iy) * wd + ix]
+                                    }
+                                    _ => 0.0,
+                                };
+                                let tap = (c * self.kernel[0] + ky) * self.kernel[1] + kx;
+                                let at = m * cg * self.kernel[0] * self.kernel[1] + tap;
+                                acc = w[at].mul_add(v, acc);
+                            }
+                        }
+                    }
+                    y.push(acc + b[m]);
+                }
+            }
+        }
+        (y, out)
+    }
+}
+
+#[test]
+fn a_convolution_is_the_written_rule_bit_for_bit() {
+    let c = |channels, group, maps, size, kernel, stride, dilation, pads| Conv {
+        channels,
+        group,
+        maps,
+        size,
+        kernel,
+        stride,
+        dilation,
+        pads,
+    };
+    let cases = [
+        c(3, 1, 5, [9, 11], [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
+        c(4, 2, 6, [13, 50], [3, 5], [2, 3], [1, 2], [2, 0, 1, 4]),
+        c(6, 6, 6, [20, 20], [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
+        c(6, 6, 12, [20, 21], [5, 5], [2, 2], [1, 1], [2, 2, 2, 2]),
+        c(64, 1, 9, [7, 7], [1, 1], [1, 1], [1, 1], [0, 0, 0, 0]),
+        c(64, 1, 9, [7, 7], [1, 1], [2, 2], [1, 1], [0, 0, 0, 0]),
+        c(40, 1, 10, [64, 1], [5, 1], [1, 1], [1, 1], [0, 0, 0, 0]),
+        c(40, 1, 10, [1, 64], [1, 5], [1, 2], [1, 3], [0, 6, 0, 6]),
+        c(5, 1, 3, [4, 4], [4, 4], [1, 1], [1, 1], [3, 3, 3, 3]),
+        c(50, 1, 50, [1, 1], [1, 1], [1, 1], [1, 1], [0, 0, 0, 0]),
+        c(2, 1, 2, [3, 3], [2, 2], [5, 5], [1, 1], [4, 4, 4, 4]),
+    ];
+    for (i, c) in cases.iter().enumerate() {
+        let seed = i as u64 * 10;
+        let x = noise(&[1, c.channels, c.size[0], c.size[1]], seed);
+        let w = noise(
+            &[c.maps, c.channels / c.group, c.kernel[0], c.kernel[1]],
+            seed + 1,
+        );
+        let b = noise(&[c.maps], seed + 2);
+        let list = |v: &[usize]| A::Ints(v.iter().map(|&v| v as i64).collect());
+        let program = Builder::default()
+            .input("x", F32, &[D::S("n"), D::S("c"), D::S("h"), D::S("w")])
+            .output("y", F32, &[])
+            .weight("w", &w)
+            .weight("b", &b)
+            .node(
+                "Conv",
+                &["x", "w", "b"],
+                &["y"],
+                &[
+                    ("group", A::Int(c.group as i64)),
+                    ("strides", list(&c.stride)),
+                    ("dilations", list(&c.dilation)),
+                    ("pads", list(&c.pads)),
+                ],
+            )
+            .program();
+        let f = |t: &Tensor| t.view::<f32>().expect("floats").to_vec();
+        let (want, [h, wd]) = c.by_the_rule(&f(&x), &f(&w), &f(&b));
+        let want = floats(&[1, c.maps, h, wd], &want);
+        for k in Kernels::available() {
+            let header = header(&program, std::slice::from_ref(&x));
+            let inputs = [x.clone()];
+            let mut run =
+                Run::start(&program, &header, &inputs, &RunLimits::default()).expect("starts");
+            run.set_kernels(k);
+            while run.step().is_some() {}
+            let got = run.outputs().expect("done");
+            assert_eq!(got[0].shape(), want.shape());
+            assert_eq!(
+                got[0].to_le_bytes(),
+                want.to_le_bytes(),
+                "case {i} on {k:?}"
+            );
+        }
+    }
 }
