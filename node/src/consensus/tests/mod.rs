@@ -1,0 +1,7 @@
+//! Stories of a network in one process, on a made-up clock.
+
+mod chain;
+mod crash;
+mod hostile;
+mod sim;
+mod threads;
