@@ -77,17 +77,21 @@ unsafe fn tile512<const R: usize, const V: usize>(
                 }
             }
         }
-        for p in 0..t.kc {
+        // Wrapping: checked arithmetic would cost more than the work here.
+        let (mut a, mut b) = (a, b);
+        for _ in 0..t.kc {
             let mut vb = [_mm512_setzero_ps(); V];
             for (v, x) in vb.iter_mut().enumerate() {
-                *x = _mm512_loadu_ps(b.add(p * t.ldb + 16 * v));
+                *x = _mm512_loadu_ps(b.wrapping_add(16 * v));
             }
             for (r, row) in acc.iter_mut().enumerate() {
-                let va = _mm512_set1_ps(*a.add(r * t.rsa + p * t.csa));
+                let va = _mm512_set1_ps(*a.wrapping_add(r.wrapping_mul(t.rsa)));
                 for (x, &y) in row.iter_mut().zip(&vb) {
                     *x = _mm512_fmadd_ps(va, y, *x);
                 }
             }
+            a = a.wrapping_add(t.csa);
+            b = b.wrapping_add(t.ldb);
         }
         for (r, row) in acc.iter().enumerate() {
             for (v, &x) in row.iter().enumerate() {
@@ -114,17 +118,21 @@ unsafe fn tile256<const R: usize, const V: usize>(
                 }
             }
         }
-        for p in 0..t.kc {
+        // Wrapping: checked arithmetic would cost more than the work here.
+        let (mut a, mut b) = (a, b);
+        for _ in 0..t.kc {
             let mut vb = [_mm256_setzero_ps(); V];
             for (v, x) in vb.iter_mut().enumerate() {
-                *x = _mm256_loadu_ps(b.add(p * t.ldb + 8 * v));
+                *x = _mm256_loadu_ps(b.wrapping_add(8 * v));
             }
             for (r, row) in acc.iter_mut().enumerate() {
-                let va = _mm256_set1_ps(*a.add(r * t.rsa + p * t.csa));
+                let va = _mm256_set1_ps(*a.wrapping_add(r.wrapping_mul(t.rsa)));
                 for (x, &y) in row.iter_mut().zip(&vb) {
                     *x = _mm256_fmadd_ps(va, y, *x);
                 }
             }
+            a = a.wrapping_add(t.csa);
+            b = b.wrapping_add(t.ldb);
         }
         for (r, row) in acc.iter().enumerate() {
             for (v, &x) in row.iter().enumerate() {

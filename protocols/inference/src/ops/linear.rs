@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::arith::Number;
+use super::number::Number;
 use super::registry::ok;
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, single};
 use crate::gas;

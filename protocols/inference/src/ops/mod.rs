@@ -16,6 +16,7 @@ mod linear;
 mod logic;
 mod node;
 mod norm;
+mod number;
 mod pad;
 mod pool;
 mod reduce;

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::arith::Number;
+use super::number::Number;
 use super::registry::ok;
 use super::window::{Resolved, WindowAttrs};
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, single, tensor};

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::arith::{Number, numeric};
+use super::number::{Number, numeric};
 use super::registry::ok;
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, axes, axis, single};
 use crate::gas;

@@ -9,136 +9,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
-use thiserror::Error;
 
-use super::scan::{ScanError, scan};
+use super::attrs::{attribute, constant};
+use super::error::{Limits, ModelError};
+use super::scan::scan;
 use super::{Dim, Instruction, ModelId, Program, ValueId, ValueInfo, id};
 use crate::onnx::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto,
-    attribute_proto::AttributeType, tensor_shape_proto::dimension::Value as DimValue,
-    type_proto::Value as TypeValue,
+    GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto,
+    tensor_shape_proto::dimension::Value as DimValue, type_proto::Value as TypeValue,
 };
 use crate::ops::{self, Attr, BuildError, Node};
-use crate::tensor::{DType, MAX_RANK, PbError, Tensor, from_proto};
-
-/// Bounds on a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Largest model file, bytes.
-    pub max_model_bytes: usize,
-    /// Most instructions.
-    pub max_instructions: usize,
-    /// Most names, nodes, attributes and tensors in the file together.
-    pub max_parts: usize,
-    /// Most inputs, and most outputs.
-    pub max_signature: usize,
-    /// Longest name of an input, output or symbolic dimension, bytes.
-    pub max_name_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_model_bytes: 512 << 20,
-            max_instructions: 1 << 16,
-            max_parts: 1 << 20,
-            max_signature: 256,
-            max_name_bytes: 256,
-        }
-    }
-}
-
-/// Why a model was refused. Whoever made the model is to blame, except for
-/// `Unsupported*`, which names what this crate does not have.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ModelError {
-    /// Larger than the caller allows.
-    #[error("{given} bytes, at most {max} are allowed")]
-    TooLarge {
-        /// Size of the file, bytes.
-        given: usize,
-        /// The cap, bytes.
-        max: usize,
-    },
-    /// The bytes end before a message does.
-    #[error("truncated")]
-    Truncated,
-    /// Not a protobuf encoding of a model.
-    #[error("not a model: {0}")]
-    Malformed(String),
-    /// Messages nested too deep.
-    #[error("nested too deep")]
-    TooDeep,
-    /// More parts or instructions than allowed.
-    #[error("too many {0}")]
-    TooMany(&'static str),
-    /// No graph, or a graph without outputs.
-    #[error("the model has no {0}")]
-    Missing(&'static str),
-    /// No, several, or an unsupported version of the default operator set.
-    #[error("operator set of the default domain: {0}")]
-    Opset(&'static str),
-    /// A name that is empty, too long, or defined twice.
-    #[error("bad or duplicate name `{0}`")]
-    Name(String),
-    /// A value that nothing defines.
-    #[error("nothing defines `{0}`")]
-    Undefined(String),
-    /// A value used before the node that makes it: a cycle, or unsorted nodes.
-    #[error("`{0}` is used before it is made: cyclic or unsorted graph")]
-    Cyclic(String),
-    /// A malformed or unsupported constant.
-    #[error("constant `{name}`: {error}")]
-    Constant {
-        /// The constant's name.
-        name: String,
-        /// What is wrong with it.
-        error: PbError,
-    },
-    /// An input or output without a supported tensor type.
-    #[error("signature of `{0}`: no supported tensor type or bad dimension")]
-    Signature(String),
-    /// A node that cannot be built.
-    #[error("node {index} ({op}): {error}")]
-    Node {
-        /// Position in the file.
-        index: usize,
-        /// Operator name, with its domain if it has one.
-        op: String,
-        /// What is wrong with it.
-        error: BuildError,
-    },
-}
-
-impl ModelError {
-    /// Whether the model may be fine but uses what this crate does not have.
-    pub fn is_unsupported(&self) -> bool {
-        match self {
-            ModelError::Node { error, .. } => matches!(
-                error,
-                BuildError::UnknownOperator
-                    | BuildError::UnknownAttribute(_)
-                    | BuildError::Unsupported(_)
-            ),
-            ModelError::Constant { error, .. } => {
-                matches!(error, PbError::DType(_) | PbError::External)
-            }
-            ModelError::Signature(_) => true,
-            _ => false,
-        }
-    }
-}
-
-impl From<ScanError> for ModelError {
-    fn from(e: ScanError) -> Self {
-        match e {
-            ScanError::Truncated => ModelError::Truncated,
-            ScanError::Malformed => ModelError::Malformed("bad wire format".into()),
-            ScanError::TooDeep => ModelError::TooDeep,
-            ScanError::TooMany => ModelError::TooMany("parts"),
-        }
-    }
-}
+use crate::tensor::{DType, MAX_RANK, Tensor, from_proto};
 
 /// What a name stands for.
 enum Def {
@@ -489,57 +370,5 @@ impl Lowering<'_> {
             self.symbols.push(name);
         }
         Ok(at)
-    }
-}
-
-/// Decodes an attribute; its declared type decides which field counts.
-fn attribute(p: AttributeProto) -> Result<Attr, BuildError> {
-    if p.ref_attr_name.is_some_and(|r| !r.is_empty()) {
-        return Err(BuildError::Unsupported("attribute references"));
-    }
-    let kind = match p.r#type.map(AttributeType::try_from) {
-        Some(Ok(kind)) => kind,
-        _ => return Err(BuildError::BadAttribute("type")),
-    };
-    Ok(match kind {
-        AttributeType::Float => Attr::Float(p.f.unwrap_or(0.0)),
-        AttributeType::Int => Attr::Int(p.i.unwrap_or(0)),
-        AttributeType::String => Attr::Str(p.s.unwrap_or_default()),
-        AttributeType::Floats => Attr::Floats(p.floats),
-        AttributeType::Ints => Attr::Ints(p.ints),
-        AttributeType::Strings => Attr::Strs(p.strings),
-        AttributeType::Tensor => {
-            let t = p.t.ok_or(BuildError::BadAttribute("tensor"))?;
-            match from_proto(t) {
-                Ok(t) => Attr::Tensor(t),
-                Err(PbError::DType(_)) => {
-                    return Err(BuildError::Unsupported("element type of a constant"));
-                }
-                Err(_) => return Err(BuildError::BadAttribute("tensor")),
-            }
-        }
-        AttributeType::Graph | AttributeType::Graphs => {
-            return Err(BuildError::Unsupported("subgraphs"));
-        }
-        _ => return Err(BuildError::Unsupported("attribute type")),
-    })
-}
-
-/// The value of a `Constant` node.
-fn constant(attrs: &BTreeMap<String, Attr>) -> Result<Tensor, BuildError> {
-    let bad = BuildError::BadAttribute("value");
-    let mut all = attrs.iter();
-    let (Some((name, attr)), None) = (all.next(), all.next()) else {
-        return Err(bad);
-    };
-    match (name.as_str(), attr) {
-        ("value", Attr::Tensor(t)) => Ok(t.clone()),
-        ("value_float", Attr::Float(v)) => Ok(Tensor::scalar(*v)),
-        ("value_int", Attr::Int(v)) => Ok(Tensor::scalar(*v)),
-        ("value_floats", Attr::Floats(v)) => {
-            Tensor::from_vec(&[v.len()], v.clone()).map_err(|_| bad)
-        }
-        ("value_ints", Attr::Ints(v)) => Tensor::from_vec(&[v.len()], v.clone()).map_err(|_| bad),
-        _ => Err(BuildError::Unsupported("kind of constant")),
     }
 }

@@ -7,12 +7,14 @@
 //! inputs that nothing uses die with the first. Names survive
 //! only for graph inputs and outputs.
 
+mod attrs;
+mod error;
 mod id;
 mod lower;
 mod scan;
 mod signature;
 
-pub use lower::{Limits, ModelError};
+pub use error::{Limits, ModelError};
 pub use signature::{Dim, InputError, ValueInfo};
 
 use std::collections::BTreeMap;
