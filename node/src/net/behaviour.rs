@@ -134,7 +134,7 @@ fn behaviour(
             .with_request_timeout(limits.request_timeout)
             // Inbound and outbound share it, and beyond it streams are dropped without a word;
             // our own in-flight limits are reached first.
-            .with_max_concurrent_streams(4 * limits.requests_in_flight_per_peer);
+            .with_max_concurrent_streams(2 * limits.requests_in_flight_per_peer);
         let names = [(protocol.id(network), ProtocolSupport::Full)];
         Requests::with_codec(codec, names, config)
     };
@@ -164,7 +164,7 @@ fn behaviour(
     })
 }
 
-fn kademlia(local: PeerId, network: &NetworkId, dev: bool, limits: &NetLimits) -> Kad {
+pub(super) fn kademlia(local: PeerId, network: &NetworkId, dev: bool, limits: &NetLimits) -> Kad {
     let store = BoundedStore::new(
         local,
         StoreBounds {

@@ -95,7 +95,7 @@ impl Default for NetLimits {
         Self {
             gossip_bytes_max: 1 << 20,
             unjudged_bytes_max: 64 << 20,
-            request_bytes_max: 64 << 10,
+            request_bytes_max: 16 << 10,
             response_bytes_max: (1 << 20) + (64 << 10),
             request_timeout: Duration::from_secs(10),
             requests_in_flight_per_peer: 16,

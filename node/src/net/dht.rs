@@ -8,16 +8,12 @@
 //! - What we published ourselves is announced again when the number of peers has changed while
 //!   there are few of them (the first announcement of a starting network reaches nobody), and
 //!   periodically by libp2p.
-//! - The routing table takes at most 2 peers per bucket and 10 in total of one /24 (IPv4) or /48
-//!   (IPv6), so that one landlord cannot own it. Development networks are exempt.
+//! - The routing table takes peers by IP diversity (`table.rs`); development networks are exempt.
 //! - Queries are bounded in number, time and results.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    net::IpAddr,
-};
+use std::collections::{BTreeSet, HashMap};
 
-use aether_bootnode::{address::ip_of, is_dialable};
+use aether_bootnode::is_dialable;
 use libp2p::{
     Multiaddr, PeerId,
     kad::{
@@ -31,12 +27,12 @@ use tokio::{
 };
 
 use super::{
-    behaviour::Kad,
     book::ADDRESSES_PER_PEER,
     config::NetLimits,
-    handle::DhtError,
+    error::DhtError,
     quota::{Quotas, Rate},
     service::{RecordValidator, Service},
+    table::admits,
 };
 
 /// Distinct values returned for a key.
@@ -56,9 +52,6 @@ const OWN_KEYS_MAX: usize = 256;
 const ANNOUNCE_PAUSE: Duration = Duration::from_secs(2);
 /// How often expired records are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
-/// Peers of one address group in the table, and in one bucket.
-const GROUP_IN_TABLE: usize = 10;
-const GROUP_IN_BUCKET: usize = 2;
 
 /// State of the DHT desk.
 pub(super) struct Dht {
@@ -412,45 +405,6 @@ impl Service {
             if exempt || admits(kad, local, peer, address) {
                 kad.add_address(&peer, address.clone());
             }
-        }
-    }
-}
-
-/// Whether the table has room for another peer of this address's group.
-fn admits(kad: &mut Kad, local: PeerId, peer: PeerId, address: &Multiaddr) -> bool {
-    let Some(group) = ip_of(address).map(group_of) else {
-        return false;
-    };
-    let distance = kad::KBucketKey::from(local).distance(&kad::KBucketKey::from(peer));
-    let mut in_table = HashSet::new();
-    let mut in_bucket = HashSet::new();
-    for bucket in kad.kbuckets() {
-        let same_bucket = bucket.contains(&distance);
-        for entry in bucket.iter() {
-            let member = *entry.node.key.preimage();
-            let mut groups = entry.node.value.iter().filter_map(ip_of).map(group_of);
-            if member != peer && groups.any(|g| g == group) {
-                in_table.insert(member);
-                if same_bucket {
-                    in_bucket.insert(member);
-                }
-            }
-        }
-    }
-    in_table.len() < GROUP_IN_TABLE && in_bucket.len() < GROUP_IN_BUCKET
-}
-
-/// The network an address belongs to: a /24 of IPv4, a /48 of IPv6.
-fn group_of(ip: IpAddr) -> [u8; 6] {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            // No IPv6 prefix of global unicast starts with ffff.
-            [0xff, 0xff, a, b, c, 0]
-        }
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, e, f, ..] = ip.octets();
-            [a, b, c, d, e, f]
         }
     }
 }

@@ -6,10 +6,11 @@
 //!  (methods)  │            ├ gossip.rs    publish, hand over, verdicts  │  (bounded)
 //!             │            ├ requests.rs  ask, answer, quotas           │
 //!             │            ├ dht.rs       records, providers, table     │
-//!             │            └ peers.rs     find, keep, ban               │
+//!             │            ├ peers.rs     find, keep                    │
+//!             │            └ conduct.rs   part                          │
 //!             └─────────────────────────────────────────────────────────┘
-//!  pure parts, time as an argument: book.rs (whom to dial), quota.rs (rates), store.rs (records),
-//!  scoring.rs (what verdicts cost), topic.rs, protocol.rs (frames)
+//!  parts without a swarm: book.rs (whom to dial), quota.rs (rates), store.rs (records), table.rs
+//!  (IP diversity), scoring.rs (what verdicts cost), topic.rs, protocol.rs (frames)
 //! ```
 //!
 //! The network knows no rules of the chain: bytes are opaque, the node judges them. What it does
@@ -39,8 +40,10 @@
 
 mod behaviour;
 mod book;
+mod conduct;
 mod config;
 mod dht;
+mod error;
 mod event;
 mod gossip;
 mod handle;
@@ -51,14 +54,16 @@ mod requests;
 mod scoring;
 mod service;
 mod store;
+mod table;
 mod topic;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::{NetConfig, NetError, NetLimits};
+pub use error::{Blame, CallError, DhtError, RequestError};
 pub use event::{MessageId, NetEvent, NetStats, PeerInfo, ReplyToken, Verdict};
-pub use handle::{Blame, CallError, DhtError, NetHandle, RequestError};
+pub use handle::NetHandle;
 pub use libp2p::{Multiaddr, PeerId};
 pub use protocol::Protocol;
 pub use service::{RecordValidator, start};

@@ -1,20 +1,17 @@
-//! Peers: connections, identification, dialling, bans.
+//! Peers: connections, identification, dialling. Whom we part with is decided in `conduct.rs`.
 //!
 //! - **Finding.** Bootnodes are dialled until they answer. Whoever we meet tells where it
 //!   listens (identify); that enters the peer book and the DHT's table. Walks through the DHT
 //!   find the others, at first every quarter of a second, then ever less often; every change of
 //!   peers starts that anew.
 //! - **Keeping.** While fewer than `peers_target` peers are connected, known ones are dialled.
-//!   A lost peer is dialled at once and then ever less often (`book.rs`). When connections run
-//!   short, peers that are in none of our meshes are let go, worst score first.
+//!   A lost peer is dialled at once and then ever less often (`book.rs`).
 //! - **Restarts.** A killed peer that comes back opens a new connection while we still believe in
 //!   the old one. Gossipsub greets a peer on its first connection only, so the newcomer would
 //!   never learn our subscriptions. A second connection long after the first therefore means:
 //!   close everything and dial anew.
 //! - **Other networks.** Whoever identifies itself with another protocol version is disconnected
 //!   and forgotten.
-//! - **Bans.** A score at the ban threshold (`scoring.rs`) disconnects and blocks a peer until
-//!   the ban ends; its score survives that, so a relapse is short.
 
 use std::collections::BTreeMap;
 
@@ -29,9 +26,9 @@ use tokio::time::{Duration, Instant};
 
 use super::{
     book::{ADDRESSES_PER_PEER, BackOff, PeerBook},
+    conduct::Conduct,
     config::NetConfig,
     event::{NetEvent, PeerInfo},
-    scoring::BAN_AT,
     service::Service,
 };
 
@@ -41,30 +38,24 @@ const CROSSED_DIALS: Duration = Duration::from_secs(2);
 const DIALS_MAX: usize = 16;
 /// Time between walks, at first; doubles up to [`walk_longest`].
 const WALK_FIRST: Duration = Duration::from_millis(250);
-/// Penalty points fade at this rate per second.
-const POINTS_PER_SECOND: f64 = 0.1;
-/// Peers whose penalty points or bans we remember.
-const OFFENDERS_MAX: usize = 4_096;
-/// Messages a peer may lose to a full queue, fading by half a second, before it is let go.
-const SLOW_LOSSES_MAX: f64 = 2_048.0;
-/// How long a peer that was too slow, or let go, is not dialled.
-const REST: Duration = Duration::from_secs(60);
+/// Time between walks when there are enough peers, to keep the table fresh.
+const WALK_REFRESH: Duration = Duration::from_secs(300);
+/// How long a peer that we parted with is not dialled.
+pub(super) const REST: Duration = Duration::from_secs(60);
 
 /// State of the peer desk.
 pub(super) struct Peers {
     pub(super) book: PeerBook,
-    target: usize,
-    connected: BTreeMap<PeerId, Connected>,
+    pub(super) target: usize,
+    pub(super) connected: BTreeMap<PeerId, Connected>,
     dialling: BTreeMap<PeerId, Instant>,
-    points: BTreeMap<PeerId, f64>,
-    bans: BTreeMap<PeerId, Instant>,
-    points_faded_at: Instant,
+    pub(super) conduct: Conduct,
     walk_at: Instant,
     walk_pause: Duration,
     walk_longest: Duration,
 }
 
-struct Connected {
+pub(super) struct Connected {
     connections: Vec<(ConnectionId, Instant)>,
     remote: Multiaddr,
     outbound: bool,
@@ -73,7 +64,8 @@ struct Connected {
     /// The node has been told.
     announced: bool,
     round_trip: Option<Duration>,
-    losses: f64,
+    /// Messages lost to its full queue lately.
+    pub(super) losses: f64,
 }
 
 struct Identity {
@@ -104,9 +96,7 @@ impl Peers {
             target: config.limits.peers_target,
             connected: BTreeMap::new(),
             dialling: BTreeMap::new(),
-            points: BTreeMap::new(),
-            bans: BTreeMap::new(),
-            points_faded_at: now,
+            conduct: Conduct::new(now),
             walk_at: now,
             walk_pause: WALK_FIRST,
             walk_longest: Duration::from_secs(if config.dev { 5 } else { 60 }),
@@ -117,14 +107,6 @@ impl Peers {
         self.connected.len()
     }
 
-    pub(super) fn banned_count(&self) -> usize {
-        self.bans.len()
-    }
-
-    pub(super) fn is_banned(&self, peer: &PeerId) -> bool {
-        self.bans.contains_key(peer)
-    }
-
     /// Peers of the network proper, without bootnodes.
     fn nodes_connected(&self) -> usize {
         self.connected
@@ -133,10 +115,21 @@ impl Peers {
             .count()
     }
 
-    /// Something changed: look around soon.
+    /// Something changed: look around soon, unless there are enough.
     fn walk_soon(&mut self, now: Instant) {
-        self.walk_pause = WALK_FIRST;
-        self.walk_at = self.walk_at.min(now + WALK_FIRST);
+        if self.nodes_connected() < self.target {
+            self.walk_pause = WALK_FIRST;
+            self.walk_at = self.walk_at.min(now + WALK_FIRST);
+        }
+    }
+
+    fn schedule_walk(&mut self, now: Instant) {
+        if self.nodes_connected() < self.target {
+            self.walk_at = now + self.walk_pause;
+            self.walk_pause = (self.walk_pause * 2).min(self.walk_longest);
+        } else {
+            self.walk_at = now + WALK_REFRESH;
+        }
     }
 }
 
@@ -266,7 +259,7 @@ impl Service {
 
     /// Takes what others say about a peer.
     pub(super) fn heard_of(&mut self, peer: PeerId, mut addresses: Vec<Multiaddr>) {
-        if peer == self.local() || self.peers.is_banned(&peer) {
+        if peer == self.local() || self.peers.conduct.is_banned(&peer) {
             return;
         }
         let dev = self.config.dev;
@@ -288,18 +281,11 @@ impl Service {
 
     pub(super) fn tend_peers(&mut self, now: Instant) {
         self.announce_peers();
-        self.fade_points(now);
-        self.end_bans(now);
-        let connected: Vec<_> = self.peers.connected.keys().copied().collect();
-        for peer in connected {
-            self.ban_if_due(peer);
-        }
-        self.let_go();
+        self.tend_conduct(now);
         self.dial_due(now);
-        if now >= self.peers.walk_at && self.peers.nodes_connected() < self.peers.target {
+        if now >= self.peers.walk_at {
             self.walk();
-            self.peers.walk_at = now + self.peers.walk_pause;
-            self.peers.walk_pause = (self.peers.walk_pause * 2).min(self.peers.walk_longest);
+            self.peers.schedule_walk(now);
         }
     }
 
@@ -317,11 +303,11 @@ impl Service {
             book,
             connected,
             dialling,
-            bans,
+            conduct,
             ..
         } = &mut self.peers;
         let busy = |peer: &PeerId| {
-            connected.contains_key(peer) || dialling.contains_key(peer) || bans.contains_key(peer)
+            connected.contains_key(peer) || dialling.contains_key(peer) || conduct.is_banned(peer)
         };
         let mut due = book.due(free, true, now, busy);
         due.extend(book.due(wanted.min(free.saturating_sub(due.len())), false, now, busy));
@@ -344,7 +330,7 @@ impl Service {
         }
     }
 
-    fn disconnect(&mut self, peer: PeerId) {
+    pub(super) fn disconnect(&mut self, peer: PeerId) {
         // An error only says that the peer has already gone.
         let _ = self.swarm.disconnect_peer_id(peer);
     }
@@ -355,105 +341,6 @@ impl Service {
         self.peers.book.forget(&peer);
         self.swarm.behaviour_mut().kad.remove_peer(&peer);
         self.disconnect(peer);
-    }
-
-    /// Makes room: when most places are taken, peers in none of our meshes are let go.
-    fn let_go(&mut self) {
-        let places = self.config.limits.connections_max as usize;
-        let crowd = self.peers.connected.len();
-        if crowd * 10 <= places * 9 || crowd <= self.peers.target {
-            return;
-        }
-        let gossip = &self.swarm.behaviour().gossip;
-        let in_mesh: Vec<PeerId> = gossip.all_mesh_peers().copied().collect();
-        let score = |peer: &PeerId| gossip.peer_score(peer).unwrap_or(0.0);
-        let mut idle: Vec<_> = self
-            .peers
-            .connected
-            .keys()
-            .filter(|peer| !in_mesh.contains(peer))
-            .map(|peer| (score(peer), *peer))
-            .collect();
-        idle.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let surplus = (crowd - places * 8 / 10).min(crowd - self.peers.target);
-        for (_, peer) in idle.into_iter().take(surplus) {
-            self.peers.book.postpone(&peer, Instant::now() + REST);
-            self.disconnect(peer);
-        }
-    }
-
-    pub(super) fn on_slow_peer(&mut self, peer: PeerId, lost: usize) {
-        let Some(state) = self.peers.connected.get_mut(&peer) else {
-            return;
-        };
-        // One report per heartbeat; old losses count for less and less.
-        state.losses = state.losses / 2.0 + lost as f64;
-        if state.losses > SLOW_LOSSES_MAX {
-            tracing::info!(%peer, "letting go a peer that cannot keep up");
-            self.peers.book.postpone(&peer, Instant::now() + REST);
-            self.disconnect(peer);
-        }
-    }
-
-    pub(super) fn penalize(&mut self, peer: PeerId, points: u32) {
-        let known = self.peers.points.contains_key(&peer);
-        if !known && self.peers.points.len() >= OFFENDERS_MAX {
-            return;
-        }
-        let total = self.peers.points.entry(peer).or_insert(0.0);
-        *total += f64::from(points);
-        let score = -*total;
-        self.swarm
-            .behaviour_mut()
-            .gossip
-            .set_application_score(&peer, score);
-        self.ban_if_due(peer);
-    }
-
-    fn fade_points(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.peers.points_faded_at);
-        self.peers.points_faded_at = now;
-        let faded = elapsed.as_secs_f64() * POINTS_PER_SECOND;
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
-        self.peers.points.retain(|peer, points| {
-            *points = (*points - faded).max(0.0);
-            gossip.set_application_score(peer, -*points);
-            *points > 0.0
-        });
-    }
-
-    /// Bans a peer whose score has fallen to the threshold.
-    pub(super) fn ban_if_due(&mut self, peer: PeerId) {
-        let score = self
-            .swarm
-            .behaviour()
-            .gossip
-            .peer_score(&peer)
-            .unwrap_or(0.0);
-        if score > BAN_AT || self.peers.is_banned(&peer) || self.peers.bans.len() >= OFFENDERS_MAX {
-            return;
-        }
-        tracing::warn!(%peer, score, "banning a peer for its conduct");
-        self.peers
-            .bans
-            .insert(peer, Instant::now() + self.config.limits.ban);
-        let behaviour = self.swarm.behaviour_mut();
-        behaviour.kad.remove_peer(&peer);
-        // Closes its connections and refuses new ones, in both directions.
-        behaviour.bans.block_peer(peer);
-        self.peers.book.forget(&peer);
-        self.announce(NetEvent::PeerBanned(peer));
-    }
-
-    fn end_bans(&mut self, now: Instant) {
-        let bans = &mut self.swarm.behaviour_mut().bans;
-        self.peers.bans.retain(|peer, until| {
-            let holds = now < *until;
-            if !holds {
-                bans.unblock_peer(*peer);
-            }
-            holds
-        });
     }
 
     pub(super) fn peer_infos(&mut self) -> Vec<PeerInfo> {

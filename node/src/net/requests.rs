@@ -22,8 +22,8 @@ use tokio::{
 
 use super::{
     config::NetLimits,
+    error::RequestError,
     event::{NetEvent, ReplyToken},
-    handle::RequestError,
     protocol::{FrameError, Protocol, Request, Response},
     quota::{Quotas, Rate},
     service::Service,
@@ -89,7 +89,7 @@ impl Service {
             || self.requests.ours_in_work(&peer) >= limits.requests_in_flight_per_peer;
         let refused = if too_many {
             Some(RequestError::TooMany)
-        } else if peer == self.local() || self.peers.is_banned(&peer) {
+        } else if peer == self.local() || self.peers.conduct.is_banned(&peer) {
             Some(RequestError::Unreachable)
         } else {
             None

@@ -332,7 +332,7 @@ impl Service {
     fn stats_now(&mut self) -> NetStats {
         NetStats {
             peers: self.peers.connected_count() as u64,
-            banned: self.peers.banned_count() as u64,
+            banned: self.peers.conduct.banned_count() as u64,
             records_held: self.swarm.behaviour_mut().kad.store_mut().records_held() as u64,
             ..self.stats
         }

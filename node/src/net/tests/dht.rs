@@ -9,7 +9,9 @@ fn starts_with_key(key: &[u8], value: &[u8]) -> bool {
     value.starts_with(key)
 }
 
-async fn three(bootnode: &Multiaddr, validators: [fn(&[u8], &[u8]) -> bool; 3]) -> [Node; 3] {
+type Validator = fn(&[u8], &[u8]) -> bool;
+
+async fn three(bootnode: &Multiaddr, validators: [Validator; 3]) -> [Node; 3] {
     let start = |seed, validator| {
         let mut config = config(seed);
         config.bootnodes = vec![bootnode.clone()];

@@ -52,6 +52,22 @@ async fn ten_nodes_are_connected_soon() {
         }
         println!("ten nodes, {what}: {:?}", started.elapsed());
     }
+    for node in &nodes {
+        node.handle.subscribe([Topic::Consensus]).await.unwrap();
+    }
+    let all: Vec<_> = nodes.iter().collect();
+    nodes[0]
+        .knows_subscribers(Topic::Consensus, &all[1..])
+        .await;
+    let started = Instant::now();
+    nodes[0].publish(Topic::Consensus, b"proposal").await;
+    for node in &nodes[1..] {
+        node.receives(b"proposal").await;
+    }
+    println!(
+        "ten nodes, a message reaches everybody: {:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
