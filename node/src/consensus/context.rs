@@ -7,6 +7,7 @@
 //! - The proposer depends on (set, height, round) alone.
 //! - A vote's voter is part of the vote, but not of what is signed.
 
+use super::scheme::{Scheme, Sig};
 use aether_kzg::bls;
 use aether_mesh::{Account, BlockId, ChainId, Slot, ValidatorSet, VoteKind, vote_sign_bytes};
 use arc_malachitebft_core_types as core;
@@ -74,51 +75,6 @@ impl core::Value for Value {
     }
 }
 
-/// A BLS signature in its 96 bytes; decoded where it is checked.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Sig(pub(super) [u8; 96]);
-
-impl fmt::Debug for Sig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "Sig({a:02x}{b:02x}{c:02x}{d:02x})")
-    }
-}
-
-/// BLS, as the engine's signing scheme. The secret key never enters the
-/// engine: signing is an effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Scheme;
-
-/// Not a key or signature of the scheme.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a BLS key or signature")]
-pub(super) struct BadEncoding;
-
-impl core::SigningScheme for Scheme {
-    type DecodingError = BadEncoding;
-    type Signature = Sig;
-    type PublicKey = bls::PublicKey;
-    type PrivateKey = ();
-
-    fn decode_signature(bytes: &[u8]) -> Result<Sig, BadEncoding> {
-        bytes.try_into().map(Sig).map_err(|_| BadEncoding)
-    }
-
-    fn encode_signature(signature: &Sig) -> Vec<u8> {
-        signature.0.to_vec()
-    }
-
-    fn decode_public_key(bytes: &[u8]) -> Result<bls::PublicKey, BadEncoding> {
-        let bytes = bytes.try_into().map_err(|_| BadEncoding)?;
-        bls::PublicKey::from_bytes(bytes).map_err(|_| BadEncoding)
-    }
-
-    fn encode_public_key(key: &bls::PublicKey) -> Vec<u8> {
-        key.to_bytes().to_vec()
-    }
-}
-
 /// One validator of a [`Set`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Member {
@@ -164,7 +120,7 @@ impl Set {
             .iter()
             .map(|v| Member {
                 voter: Voter(v.account),
-                key: v.vote_key.clone(),
+                key: v.vote_key,
                 power: v.power,
             })
             .collect();

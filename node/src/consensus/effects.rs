@@ -9,7 +9,7 @@
 //!   that the crash kept out of it is.
 
 use super::context::Ctx;
-use super::engine::{Now, Output};
+use super::io::{Now, Output};
 use super::messages::Message;
 use super::record;
 use super::signing::{Checker, VoteKey, sign_proposal, sign_vote};

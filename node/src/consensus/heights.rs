@@ -12,7 +12,8 @@
 //! - A log kept for a height that is committed already is dropped.
 
 use super::context::{Ctx, Height, Set, Value, round_u32};
-use super::engine::{Engine, Head, Output, Phase};
+use super::engine::{Engine, Phase};
+use super::io::{Head, Output, Verdict};
 use super::record::{self, Record};
 use super::timers::Timer;
 use aether_mesh::{Account, Block, BlockId, Certificate, Slot, ValidatorSet};
@@ -302,9 +303,7 @@ impl Engine {
         self.fx.timers.cancel_steps();
         self.fx.logging = false;
         for id in self.blocks.forget_through(head.height) {
-            self.fx
-                .out
-                .push(Output::BlockVerdict(id, super::engine::Verdict::Ignore));
+            self.fx.out.push(Output::BlockVerdict(id, Verdict::Ignore));
         }
         self.ahead.forget_below(self.height());
         let now = self.fx.now.elapsed;

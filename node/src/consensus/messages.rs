@@ -11,7 +11,8 @@
 //!   therefore carries its time, which is not signed and means nothing else.
 //! - Nothing here checks signatures.
 
-use super::context::{CoreProposal, CoreVote, Ctx, Height, Sig, Value, Voter, kind_of, round_u32};
+use super::context::{CoreProposal, CoreVote, Ctx, Height, Value, Voter, kind_of, round_u32};
+use super::scheme::Sig;
 use aether_mesh::wire::{self, WireError};
 use aether_mesh::{Account, BlockId, Slot, VoteKind, pb};
 use arc_malachitebft_core_types::{

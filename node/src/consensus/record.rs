@@ -31,6 +31,8 @@ struct RecordPb {
     entry: Option<EntryPb>,
 }
 
+// Short-lived: built to be encoded, or taken apart right after decoding.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, PartialEq, prost::Oneof)]
 enum EntryPb {
     #[prost(message, tag = "1")]

@@ -10,7 +10,8 @@
 //!   are never checked as an aggregate here: two bad ones may cancel out, and
 //!   the engine keeps them one by one.
 
-use super::context::{CoreProposal, CoreVote, Ctx, Set, Sig, Voter};
+use super::context::{CoreProposal, CoreVote, Ctx, Set, Voter};
+use super::scheme::Sig;
 use aether_kzg::bls;
 use aether_mesh::{Account, ChainId};
 use arc_malachitebft_core_types as core;
@@ -23,10 +24,16 @@ use std::collections::{BTreeSet, HashSet};
 
 /// A validator's means to vote.
 pub struct VoteKey {
-    /// The validator's account.
-    pub account: Account,
-    /// Signs votes and proposals.
-    pub secret: bls::SecretKey,
+    pub(super) account: Account,
+    pub(super) secret: bls::SecretKey,
+}
+
+impl VoteKey {
+    /// `secret` signs for the validator `account`. If its public key is not
+    /// the one registered for the account, the node follows and does not vote.
+    pub fn new(account: Account, secret: bls::SecretKey) -> Self {
+        Self { account, secret }
+    }
 }
 
 impl std::fmt::Debug for VoteKey {
@@ -51,6 +58,8 @@ pub(super) struct Checker {
     pub(super) checks: u64,
 }
 
+// The core's own error type, which is handed to the core.
+#[allow(clippy::result_large_err)]
 impl Checker {
     /// For one network.
     pub(super) fn new(chain: ChainId) -> Self {

@@ -1,6 +1,7 @@
 //! Networks that work, more or less.
 
-use super::sim::{CHAIN, Packet, Sim, account};
+use super::app::{CHAIN, Sets, account, set_of};
+use super::sim::{Packet, Sim};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -189,4 +190,46 @@ fn a_proposer_of_invalid_blocks_is_passed_over() {
             .all(|(b, _)| b.header.proposer != account(2))
     );
     assert!(disk.chain.iter().any(|(_, c)| c.round == 1));
+}
+
+#[test]
+fn a_new_set_takes_over_at_its_height() {
+    // From height 4 on, the fifth validator votes and the first does not.
+    let five = set_of(&[10, 10, 10, 10, 10]);
+    let later = five.validators()[1..].to_vec();
+    let later = std::sync::Arc::new(aether_mesh::ValidatorSet::new(later).unwrap());
+    let sets = Sets::one(&[10, 10, 10, 10]).then(4, later);
+    let mut sim = Sim::with_sets(sets, 5, 0);
+    sim.boot_all();
+    sim.run_until(MINUTE, all_reach(9));
+    sim.check();
+    assert!(
+        sim.published
+            .iter()
+            .all(|(i, v)| *i != 4 || v.height.0 >= 4)
+    );
+    assert!(sim.published.iter().all(|(i, v)| *i != 0 || v.height.0 < 4));
+    let disk = sim.nodes[0].disk.lock().unwrap();
+    assert!(
+        disk.chain
+            .iter()
+            .any(|(b, _)| b.header.proposer == account(4))
+    );
+}
+
+#[test]
+fn a_network_that_loses_every_fifth_packet_is_slow_and_safe() {
+    for seed in [1u64, 2, 3] {
+        let mut sim = Sim::new(&[10, 20, 30, 40], 1);
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        sim.passes = Box::new(move |_, _, _, _| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % 5 != 0
+        });
+        sim.boot_all();
+        sim.run_until(3 * MINUTE, all_reach(10));
+        sim.check();
+    }
 }

@@ -1,6 +1,7 @@
 //! Plugs pulled at every effect: the log keeps a validator from voting twice.
 
-use super::sim::{Plug, Sim};
+use super::app::Plug;
+use super::sim::Sim;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);

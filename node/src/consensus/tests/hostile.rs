@@ -1,10 +1,11 @@
 //! Strangers and cheats.
 
 use super::super::context::{CoreProposal, CoreVote, Height, Value, Voter};
-use super::super::engine::{Now, Verdict};
+use super::super::io::{Now, Verdict};
 use super::super::messages::{MESSAGE_BYTES_MAX, Message};
 use super::super::signing::{Checker, sign_proposal, sign_vote};
-use super::sim::{CHAIN, Packet, Sim, account, key, set_of};
+use super::app::{CHAIN, account, key, set_of};
+use super::sim::{Packet, Sim};
 use aether_mesh::{BlockId, ChainId, Slot, VoteKind};
 use arc_malachitebft_core_types::{
     NilOrVal, PolkaCertificate, PolkaSignature, Round, RoundCertificate, RoundCertificateType,
@@ -231,7 +232,7 @@ fn a_double_voter_is_reported_with_both_votes() {
                 (v.voter, v.kind, v.height),
                 (account(3), VoteKind::Precommit, Slot(1))
             );
-            assert!(v.verify(&CHAIN, &sim.set));
+            assert!(v.verify(&CHAIN, &sim.sets.at(Slot(1))));
         }
         assert_ne!(first.block, second.block);
     }
@@ -375,7 +376,7 @@ proptest! {
             value: if nil { NilOrVal::Nil } else { NilOrVal::Val(BlockId([4; 32])) },
             voter: Voter(account(1)),
         };
-        let signature = super::super::context::Sig([5; 96]);
+        let signature = super::super::scheme::Sig([5; 96]);
         let message = Message::Vote(arc_malachitebft_core_types::SignedMessage::new(vote, signature));
         prop_assert_eq!(Message::decode(&message.encode(sent)).unwrap(), message);
     }

@@ -1,239 +1,24 @@
 //! Validators and followers in one process: a made-up clock, packets with a
 //! delay, plugs that can be pulled at any effect.
 
-use super::super::engine::{Config, Head, Judgement, Now};
-use super::super::host::{Application, Fatal, Machine, Outlet};
+use super::super::io::Now;
+use super::super::machine::{Fatal, Machine, Outlet};
 use super::super::messages::Message;
-use super::super::signing::VoteKey;
-use super::super::wal::{Recovered, Wal};
-use aether_kzg::bls;
-use aether_mesh::{
-    Account, Block, BlockId, Certificate, ChainId, Header, SignedTx, Slot, Validator, ValidatorSet,
-    Vote, hash_parts,
-};
+use super::app::{CHAIN, Disk, FakeApp, MemoryWal, Plug, Sets, account, config, key};
+use aether_mesh::{Account, Block, BlockId, Certificate, Slot, Vote};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub(super) const CHAIN: ChainId = ChainId([7; 32]);
-const EPOCH: u64 = 600;
 /// Unix milliseconds at the beginning of the made-up time.
 const BEGIN_MS: u64 = 1_800_000_000_000;
 const DELAY: Duration = Duration::from_millis(20);
-
-pub(super) fn account(i: usize) -> Account {
-    Account([i as u8 + 1; 32])
-}
-
-pub(super) fn secret(i: usize) -> bls::SecretKey {
-    bls::SecretKey::from_key_material(&[i as u8 + 1; 32]).unwrap()
-}
-
-pub(super) fn key(i: usize) -> VoteKey {
-    VoteKey {
-        account: account(i),
-        secret: secret(i),
-    }
-}
-
-pub(super) fn set_of(powers: &[u64]) -> Arc<ValidatorSet> {
-    let validators = powers.iter().enumerate().map(|(i, &power)| Validator {
-        account: account(i),
-        vote_key: secret(i).public_key(),
-        power,
-    });
-    Arc::new(ValidatorSet::new(validators.collect()).unwrap())
-}
-
-pub(super) fn config() -> Config {
-    Config::new(CHAIN, EPOCH, Duration::from_secs(1))
-}
-
-/// What survives a crash of a node: its chain, and what it reported.
-#[derive(Default)]
-pub(super) struct Disk {
-    pub(super) chain: Vec<(Block, Certificate)>,
-    pub(super) double_votes: Vec<(Vote, Vote)>,
-    wal_height: Option<Slot>,
-    wal: Vec<Vec<u8>>,
-}
-
-/// How many effects a node may still have; then its plug is pulled.
-#[derive(Clone)]
-pub(super) struct Plug(Arc<AtomicI64>);
-
-impl Plug {
-    pub(super) fn after(effects: i64) -> Self {
-        Self(Arc::new(AtomicI64::new(effects)))
-    }
-
-    /// Whether the next effect happens.
-    fn holds(&self) -> bool {
-        self.0.fetch_sub(1, Ordering::Relaxed) > 0
-    }
-
-    pub(super) fn is_pulled(&self) -> bool {
-        self.0.load(Ordering::Relaxed) < 0
-    }
-}
-
-struct MemoryWal {
-    disk: Arc<Mutex<Disk>>,
-    plug: Plug,
-    pending: Vec<Vec<u8>>,
-}
-
-impl Wal for MemoryWal {
-    fn append(&mut self, record: Vec<u8>) {
-        self.pending.push(record);
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        if !self.plug.holds() {
-            return Err(std::io::Error::other("the plug was pulled"));
-        }
-        self.disk.lock().unwrap().wal.append(&mut self.pending);
-        Ok(())
-    }
-
-    fn reset(&mut self, height: Slot) -> std::io::Result<()> {
-        if !self.plug.holds() {
-            return Err(std::io::Error::other("the plug was pulled"));
-        }
-        self.pending.clear();
-        let mut disk = self.disk.lock().unwrap();
-        disk.wal_height = Some(height);
-        disk.wal.clear();
-        Ok(())
-    }
-}
-
-/// A state that is a hash of all transactions, kept on a [`Disk`].
-pub(super) struct FakeApp {
-    pub(super) account: Account,
-    pub(super) set: Arc<ValidatorSet>,
-    pub(super) disk: Arc<Mutex<Disk>>,
-    pub(super) plug: Plug,
-    /// Claims a wrong state root in every block it builds.
-    pub(super) lies: bool,
-}
-
-impl FakeApp {
-    fn state_root(&self, txs: &[SignedTx]) -> [u8; 32] {
-        let disk = self.disk.lock().unwrap();
-        let before = disk
-            .chain
-            .last()
-            .map_or([0; 32], |(b, _)| b.header.state_root);
-        hash_parts("test/state", &[&before, &Block::txs_root(txs)])
-    }
-}
-
-impl Application for FakeApp {
-    fn head(&self) -> Head {
-        match self.disk.lock().unwrap().chain.last() {
-            Some((block, _)) => Head {
-                height: block.header.height,
-                block_id: block.id(),
-                time_ms: block.header.time_ms,
-            },
-            None => Head {
-                height: Slot(0),
-                block_id: BlockId(CHAIN.0),
-                time_ms: 0,
-            },
-        }
-    }
-
-    fn validators(&self, _: Slot) -> Arc<ValidatorSet> {
-        self.set.clone()
-    }
-
-    fn build(&mut self, height: Slot, _: u32, now_ms: u64) -> Result<Block, Fatal> {
-        let head = self.head();
-        assert_eq!(height, head.height.after(1));
-        let parent_certificate = self
-            .disk
-            .lock()
-            .unwrap()
-            .chain
-            .last()
-            .map(|(_, c)| c.clone());
-        let mut state_root = self.state_root(&[]);
-        state_root[0] ^= u8::from(self.lies);
-        Ok(Block {
-            header: Header {
-                chain_id: CHAIN,
-                height,
-                time_ms: now_ms.max(head.time_ms + 1),
-                parent_id: head.block_id,
-                parent_certificate_hash: parent_certificate.as_ref().map_or([0; 32], |c| c.hash()),
-                txs_root: Block::txs_root(&[]),
-                state_root,
-                validators_hash: self.set.hash(),
-                next_validators_hash: self.set.hash(),
-                proposer: self.account,
-            },
-            parent_certificate,
-            txs: vec![],
-        })
-    }
-
-    fn judge(&mut self, block: &Block, now_ms: u64) -> Judgement {
-        if let Some(certificate) = &block.parent_certificate
-            && let Err(error) = certificate.verify(&CHAIN, &self.set)
-        {
-            return Judgement::Invalid(error.to_string());
-        }
-        if block.header.time_ms > now_ms + 2_000 {
-            return Judgement::NotYet("a block from the future".to_owned());
-        }
-        if block.header.time_ms <= self.head().time_ms {
-            return Judgement::Invalid("time goes backward".to_owned());
-        }
-        if block.header.state_root != self.state_root(&block.txs) {
-            return Judgement::Invalid("wrong state root".to_owned());
-        }
-        Judgement::Valid
-    }
-
-    fn commit(&mut self, block: &Block, certificate: &Certificate) -> Result<Head, Fatal> {
-        if !self.plug.holds() {
-            return Err(Fatal("the plug was pulled".to_owned()));
-        }
-        assert_eq!(block.header.parent_id, self.head().block_id);
-        assert_eq!(certificate.block_id, block.id());
-        if block.header.state_root != self.state_root(&block.txs) {
-            return Err(Fatal("a certified block has a wrong state root".to_owned()));
-        }
-        self.disk
-            .lock()
-            .unwrap()
-            .chain
-            .push((block.clone(), certificate.clone()));
-        Ok(self.head())
-    }
-
-    fn upgrade_certificate(&mut self, certificate: &Certificate) {
-        let mut disk = self.disk.lock().unwrap();
-        let (block, stored) = disk.chain.last_mut().unwrap();
-        assert_eq!(certificate.block_id, block.id());
-        let count = |c: &Certificate| c.signers.iter().map(|b| b.count_ones()).sum::<u32>();
-        assert!(count(certificate) > count(stored));
-        *stored = certificate.clone();
-    }
-
-    fn double_vote(&mut self, first: Vote, second: Vote) {
-        self.disk.lock().unwrap().double_votes.push((first, second));
-    }
-}
 
 /// What goes between nodes.
 #[derive(Clone)]
 pub(super) enum Packet {
     Consensus(Vec<u8>),
-    Block(Block),
+    Block(Box<Block>),
     Request(BlockId),
     Behind,
     Synced(Vec<(Block, Certificate)>),
@@ -266,7 +51,7 @@ impl Outlet for Outbox {
     }
 
     fn publish_block(&self, block: &Block) {
-        self.put(Packet::Block(block.clone()));
+        self.put(Packet::Block(Box::new(block.clone())));
     }
 
     fn request_block(&self, id: BlockId, _: Slot, _: Account) {
@@ -300,7 +85,7 @@ type Filter = Box<dyn FnMut(Duration, usize, usize, &Packet) -> bool>;
 /// The network.
 pub(super) struct Sim {
     pub(super) nodes: Vec<Node>,
-    pub(super) set: Arc<ValidatorSet>,
+    pub(super) sets: Sets,
     pub(super) now: Duration,
     queue: BTreeMap<(Duration, u64), (usize, Packet)>,
     sent: u64,
@@ -314,22 +99,26 @@ pub(super) struct Sim {
 impl Sim {
     /// One validator a power, then followers.
     pub(super) fn new(powers: &[u64], followers: usize) -> Self {
-        let set = set_of(powers);
-        let nodes = (0..powers.len() + followers)
+        Self::with_sets(Sets::one(powers), powers.len(), followers)
+    }
+
+    /// `keys` nodes with keys, then followers.
+    pub(super) fn with_sets(sets: Sets, keys: usize, followers: usize) -> Self {
+        let nodes = (0..keys + followers)
             .map(|i| Node {
                 machine: None,
                 disk: Arc::default(),
                 outbox: Arc::default(),
                 plug: Plug::after(i64::MAX),
                 fatal: None,
-                votes: i < powers.len(),
+                votes: i < keys,
                 lies: false,
                 account: account(i),
             })
             .collect();
         Self {
             nodes,
-            set,
+            sets,
             now: Duration::ZERO,
             queue: BTreeMap::new(),
             sent: 0,
@@ -354,7 +143,7 @@ impl Sim {
         let (disk, plug) = (node.disk.clone(), node.plug.clone());
         let app = FakeApp {
             account: node.account,
-            set: self.set.clone(),
+            sets: self.sets.clone(),
             disk: disk.clone(),
             plug: plug.clone(),
             lies: node.lies,
@@ -363,13 +152,7 @@ impl Sim {
             packets: node.outbox.clone(),
             plug: plug.clone(),
         };
-        let recovered = {
-            let disk = disk.lock().unwrap();
-            Recovered {
-                height: disk.wal_height,
-                records: disk.wal.clone(),
-            }
-        };
+        let recovered = disk.lock().unwrap().log();
         let wal = Box::new(MemoryWal {
             disk,
             plug,
@@ -449,7 +232,7 @@ impl Sim {
             let reply = match packet {
                 Packet::Request(id) => {
                     let recent = self.nodes[from].machine.as_ref().unwrap().recent_block(id);
-                    recent.map(|block| Packet::Block((*block).clone()))
+                    recent.map(|block| Packet::Block(Box::new((*block).clone())))
                 }
                 Packet::Behind => {
                     let mine = self.nodes[to].height() as usize;
@@ -481,7 +264,7 @@ impl Sim {
                 let clock = self.clock();
                 self.with(to, |machine| match packet {
                     Packet::Consensus(bytes) => machine.message(bytes, &clock).map(|_| ()),
-                    Packet::Block(block) => machine.block(block, None, &clock),
+                    Packet::Block(block) => machine.block(*block, None, &clock),
                     Packet::Synced(blocks) => machine.synced(blocks, &clock).map(|report| {
                         assert!(!report.refused);
                     }),
@@ -531,7 +314,9 @@ impl Sim {
             {
                 assert_eq!(block.id(), other.id());
                 assert_eq!(certificate.block_id, block.id());
-                certificate.verify(&CHAIN, &self.set).unwrap();
+                certificate
+                    .verify(&CHAIN, &self.sets.at(certificate.height))
+                    .unwrap();
                 let bytes = prost::Message::encode_to_vec(&certificate.to_pb());
                 self.largest_certificate = self.largest_certificate.max(bytes.len());
             }

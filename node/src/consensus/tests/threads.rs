@@ -1,8 +1,9 @@
 //! The real host: threads, the clock on the wall, logs on disk.
 
-use super::super::engine::{Config, Verdict};
-use super::super::host::{Exit, Host, HostHandle, Outlet};
-use super::sim::{CHAIN, Disk, FakeApp, Plug, account, key, set_of};
+use super::super::host::{Exit, Host, HostHandle};
+use super::super::io::{Config, Verdict};
+use super::super::machine::Outlet;
+use super::app::{CHAIN, Disk, FakeApp, Plug, Sets, account, key, set_of};
 use aether_mesh::{Account, Block, BlockId, Slot};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -51,7 +52,7 @@ impl Outlet for Hub {
 }
 
 fn launch(dir: &Path, disks: &[Arc<Mutex<Disk>>]) -> (Vec<HostHandle>, Vec<JoinHandle<Exit>>) {
-    let set = set_of(&vec![10; disks.len()]);
+    let sets = Sets::one(&vec![10; disks.len()]);
     let handles = Arc::new(OnceLock::new());
     let config = Config::new(CHAIN, 600, Duration::from_millis(100));
     let (all, threads): (Vec<_>, Vec<_>) = disks
@@ -59,10 +60,10 @@ fn launch(dir: &Path, disks: &[Arc<Mutex<Disk>>]) -> (Vec<HostHandle>, Vec<JoinH
         .enumerate()
         .map(|(i, disk)| {
             let plug = Plug::after(i64::MAX);
-            let (set, disk) = (set.clone(), disk.clone());
+            let (sets, disk) = (sets.clone(), disk.clone());
             let app = FakeApp {
                 account: account(i),
-                set,
+                sets,
                 disk,
                 plug,
                 lies: false,
@@ -131,7 +132,7 @@ fn a_disk_that_fails_ends_the_thread() {
     let dir = tempfile::tempdir().unwrap();
     let app = FakeApp {
         account: account(0),
-        set: set_of(&[10]),
+        sets: Sets::one(&[10]),
         disk: Arc::default(),
         plug: Plug::after(2),
         lies: false,
