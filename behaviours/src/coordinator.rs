@@ -8,9 +8,12 @@
 //! - Among the eligible we draw with weights: reputation counts, load counts
 //!   against, and newcomers keep a share. The draw's randomness is the
 //!   event's.
-//! - If the chosen worker does not accept in time, we look again.
+//! - One choice at a time: while an assignment of ours may still enter a block,
+//!   no other is made. If the chosen worker does not accept in time, we look
+//!   again, and take it again only if nobody else is there.
+//! - Begun again after a stop: open jobs are found in the state.
 
-use crate::machine::{Action, Context, Event, Role, Submission};
+use crate::machine::{Action, Context, Event, LOOK_AROUND_SLOTS, Role, Submission};
 use aether_mesh::{
     Account, Action as TxAction, Capability, JobId, JobRecord, JobStatus, Role as BondRole, Slot,
     StateEvent, WorkerRecord, coordinator_ranking, hash_parts, keys, load, reputation_now,
@@ -26,15 +29,30 @@ const NEWCOMER_WEIGHT: u64 = 20;
 /// Finds a worker for each posted job it is entitled to assign.
 pub struct Coordinator {
     account: Account,
-    /// Jobs that still need somebody, with the slot of our last try.
-    open: BTreeMap<JobId, Option<Slot>>,
+    /// Jobs that still need somebody.
+    open: BTreeMap<JobId, Open>,
     bonded: bool,
+    looked: Option<Slot>,
+}
+
+/// What we did about an open job.
+#[derive(Clone, Copy, Debug, Default)]
+struct Open {
+    /// Slot of the last search for workers.
+    searched: Option<Slot>,
+    /// Last slot that may include our assignment.
+    chosen_until: Option<Slot>,
 }
 
 impl Coordinator {
     /// For a coordinator's account.
     pub fn new(account: Account) -> Self {
-        Self { account, open: BTreeMap::new(), bonded: false }
+        Self {
+            account,
+            open: BTreeMap::new(),
+            bonded: false,
+            looked: None,
+        }
     }
 
     /// Jobs that still need a worker.
@@ -46,8 +64,12 @@ impl Coordinator {
         let mut actions = self.bond_once(cx);
         for event in events {
             match event {
-                StateEvent::JobPosted { job } if self.open.len() < JOBS_MAX => {
-                    self.open.insert(*job, None);
+                StateEvent::JobPosted { job } => self.open_job(*job),
+                // Ours or somebody else's choice: now the worker has its time.
+                StateEvent::JobAssigned { job, .. } => {
+                    if let Some(open) = self.open.get_mut(job) {
+                        open.chosen_until = None;
+                    }
                 }
                 StateEvent::JobAccepted { job, .. }
                 | StateEvent::JobExpired { job, .. }
@@ -57,24 +79,48 @@ impl Coordinator {
                 _ => {}
             }
         }
+        self.look_around(cx);
         let waiting: Vec<JobId> = self.open.keys().copied().collect();
         for id in waiting {
-            match self.wants_worker(cx, &id) {
-                Some(job) => {
-                    let tried = self.open.get(&id).copied().flatten();
-                    // One look a slot: a try takes less than that.
-                    if tried != Some(cx.slot) {
-                        self.open.insert(id, Some(cx.slot));
-                        actions.push(Action::FindWorkers { job: id, model: job.model });
-                    }
-                }
-                None if !self.still_open(cx, &id) => {
-                    self.open.remove(&id);
-                }
-                None => {}
+            let Some(record) = still_open(cx, &id) else {
+                self.open.remove(&id);
+                continue;
+            };
+            if self.wants_worker(cx, &id, &record)
+                && let Some(open) = self.open.get_mut(&id)
+                // One look a slot: a try takes less than that.
+                && open.searched != Some(cx.slot)
+            {
+                open.searched = Some(cx.slot);
+                actions.push(Action::FindWorkers {
+                    job: id,
+                    model: record.model,
+                });
             }
         }
         actions
+    }
+
+    fn open_job(&mut self, job: JobId) {
+        if self.open.len() < JOBS_MAX {
+            self.open.entry(job).or_default();
+        }
+    }
+
+    /// Open jobs that we have not heard of.
+    fn look_around(&mut self, cx: &Context<'_>) {
+        if self
+            .looked
+            .is_some_and(|at| cx.slot.since(at) < LOOK_AROUND_SLOTS)
+        {
+            return;
+        }
+        self.looked = Some(cx.slot);
+        for (id, job) in cx.unfinished() {
+            if matches!(job.status, JobStatus::Posted | JobStatus::Assigned) {
+                self.open_job(id);
+            }
+        }
     }
 
     fn bond_once(&mut self, cx: &Context<'_>) -> Vec<Action> {
@@ -93,41 +139,44 @@ impl Coordinator {
         }]
     }
 
-    fn still_open(&self, cx: &Context<'_>, id: &JobId) -> bool {
-        job(cx, id).is_some_and(|j| matches!(j.status, JobStatus::Posted | JobStatus::Assigned))
-    }
-
-    /// The job, if it needs a worker and we may choose one for the next block.
-    fn wants_worker(&self, cx: &Context<'_>, id: &JobId) -> Option<JobRecord> {
+    /// Whether a job needs a worker and we may choose one for the next block.
+    fn wants_worker(&self, cx: &Context<'_>, id: &JobId, record: &JobRecord) -> bool {
         let p = cx.rules.params();
-        let record = job(cx, id)?;
         let next = cx.slot.after(1);
         let free = match (record.status, &record.assignment) {
             (JobStatus::Posted, _) => true,
             (JobStatus::Assigned, Some(a)) => next.since(a.slot) > p.accept_slots,
             _ => false,
         };
-        if !free || next >= record.deadline {
-            return None;
+        let chosen = self.open.get(id).and_then(|open| open.chosen_until);
+        if !free || next >= record.deadline || chosen.is_some_and(|until| next <= until) {
+            return false;
         }
-        let ranking = coordinator_ranking(cx.state, id, p.coordinator_stake_min).ok()?;
-        let rank = ranking.iter().position(|a| *a == self.account)? as u64;
-        (record.posted.after(rank) <= next).then_some(record)
+        let Ok(ranking) = coordinator_ranking(cx.state, id, p.coordinator_stake_min) else {
+            return false;
+        };
+        let rank = ranking.iter().position(|a| *a == self.account);
+        rank.is_some_and(|rank| record.posted.after(rank as u64) <= next)
     }
 
-    fn choose(&self, cx: &Context<'_>, id: &JobId, candidates: Vec<Capability>) -> Vec<Action> {
-        let Some(record) = self.wants_worker(cx, id) else { return Vec::new() };
-        let previous = record.assignment.as_ref().map(|a| a.worker);
+    fn choose(&mut self, cx: &Context<'_>, id: &JobId, candidates: Vec<Capability>) -> Vec<Action> {
+        let Some(record) = still_open(cx, id).filter(|job| self.wants_worker(cx, id, job)) else {
+            return Vec::new();
+        };
         let mut weighted = Vec::new();
         for candidate in &candidates {
             if let Some((worker, weight)) = weight(cx, &record, candidate) {
-                // Who just let us wait is chosen only if nobody else is there.
-                let weight = if previous == Some(candidate.worker) { 1 } else { weight };
                 weighted.push((candidate.worker, worker.registration_epoch, weight));
             }
         }
         weighted.sort();
         weighted.dedup_by_key(|(account, ..)| *account);
+        // Who just let us wait is chosen only if nobody else is there.
+        if let Some(previous) = record.assignment.as_ref().map(|a| a.worker)
+            && weighted.iter().any(|(account, ..)| *account != previous)
+        {
+            weighted.retain(|(account, ..)| *account != previous);
+        }
         let Some((worker, worker_epoch)) = draw(&weighted, id, &cx.entropy) else {
             let said = format!(
                 "job {}: none of {} workers found in the DHT is eligible",
@@ -136,10 +185,20 @@ impl Coordinator {
             );
             return vec![Action::Say(said)];
         };
+        // So short that it cannot enter a block after this worker's time to
+        // accept has passed.
+        let expiry = cx
+            .slot
+            .after(cx.rules.params().accept_slots.saturating_add(1));
+        self.open.entry(*id).or_default().chosen_until = Some(expiry);
         vec![Action::Submit {
             what: Submission::Assign(*id),
-            action: TxAction::Assign { job: *id, worker, worker_epoch },
-            expiry: cx.slot.after(cx.rules.params().accept_slots + 1),
+            action: TxAction::Assign {
+                job: *id,
+                worker,
+                worker_epoch,
+            },
+            expiry,
         }]
     }
 }
@@ -153,8 +212,18 @@ impl Role for Coordinator {
         match event {
             Event::Block { events } => self.on_block(cx, &events),
             Event::WorkersFound { job, candidates } => self.choose(cx, &job, candidates),
-            Event::SubmissionFailed { what: Submission::Bond } => {
+            Event::SubmissionFailed {
+                what: Submission::Bond,
+            } => {
                 self.bonded = false;
+                Vec::new()
+            }
+            Event::SubmissionFailed {
+                what: Submission::Assign(job),
+            } => {
+                if let Some(open) = self.open.get_mut(&job) {
+                    open.chosen_until = None;
+                }
                 Vec::new()
             }
             _ => Vec::new(),
@@ -162,8 +231,9 @@ impl Role for Coordinator {
     }
 }
 
-fn job(cx: &Context<'_>, id: &JobId) -> Option<JobRecord> {
-    load(cx.state, &keys::job(id), "job").ok().flatten()
+fn still_open(cx: &Context<'_>, id: &JobId) -> Option<JobRecord> {
+    cx.job(id)
+        .filter(|job| matches!(job.status, JobStatus::Posted | JobStatus::Assigned))
 }
 
 /// The worker's record and weight, if the state allows it for this job.
@@ -173,8 +243,9 @@ fn weight(
     candidate: &Capability,
 ) -> Option<(WorkerRecord, u64)> {
     let p = cx.rules.params();
-    let worker: WorkerRecord =
-        load(cx.state, &keys::worker(&candidate.worker), "worker").ok().flatten()?;
+    let worker: WorkerRecord = load(cx.state, &keys::worker(&candidate.worker), "worker")
+        .ok()
+        .flatten()?;
     let standing = reputation_now(&worker, cx.slot, p.epoch_slots);
     let open = worker.open_payments.checked_add(job.payment)?;
     let kind = candidate.tee_kind.code();

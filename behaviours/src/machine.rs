@@ -1,8 +1,8 @@
 //! The two enums: everything a role can learn, everything it can want.
 
 use aether_mesh::{
-    Account, Action as TxAction, Amount, BlobRef, Capability, Challenge, JobId, ModelId, Rules,
-    Slot, StateEvent, StateReader, TxId, Vote,
+    Account, Action as TxAction, Amount, BlobRef, Capability, Challenge, JobId, JobRecord, ModelId,
+    Rules, Slot, StateEvent, StateReader, TxId, Vote, keys, load,
 };
 
 /// What is true at the time of an event.
@@ -16,6 +16,38 @@ pub struct Context<'a> {
     /// Fresh randomness for this event.
     pub entropy: [u8; 32],
 }
+
+/// Most unfinished jobs that a role looks for in the state.
+const UNFINISHED_MAX: usize = 4_096;
+
+impl Context<'_> {
+    /// A job's record, if the state has it.
+    pub(crate) fn job(&self, id: &JobId) -> Option<JobRecord> {
+        load(self.state, &keys::job(id), "job").ok().flatten()
+    }
+
+    /// Jobs that have not ended, in the order in which they are due: what a
+    /// role that has just begun, or missed blocks, has not heard of. Whatever
+    /// is unfinished has a due entry, so ended jobs are not walked through.
+    pub(crate) fn unfinished(&self) -> Vec<(JobId, JobRecord)> {
+        let entries = self
+            .state
+            .scan(keys::DUE, b"", UNFINISHED_MAX)
+            .unwrap_or_default();
+        let mut seen = std::collections::BTreeSet::new();
+        entries
+            .iter()
+            .filter_map(|(key, _)| keys::split_slot(key).and_then(|(_, id)| JobId::from_slice(id)))
+            .filter(|id| seen.insert(*id))
+            .filter_map(|id| self.job(&id).map(|job| (id, job)))
+            .filter(|(_, job)| !job.status.is_terminal())
+            .collect()
+    }
+}
+
+/// A role looks into the state for work it has not heard of when it begins,
+/// and again after so many slots: events may have been missed.
+pub(crate) const LOOK_AROUND_SLOTS: u64 = 30;
 
 /// A finished run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +79,8 @@ pub enum Recheck {
 /// Something happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A block was committed; its changes in order.
+    /// A block was committed; its changes in order. A role that has just begun
+    /// is given one without changes, and finds its work in the state.
     Block {
         /// What it changed.
         events: Vec<StateEvent>,

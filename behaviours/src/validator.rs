@@ -24,7 +24,9 @@ impl Role for Validator {
     }
 
     fn handle(&mut self, cx: &Context<'_>, event: Event) -> Vec<Action> {
-        let Event::DoubleVoteSeen { first, second } = event else { return Vec::new() };
+        let Event::DoubleVoteSeen { first, second } = event else {
+            return Vec::new();
+        };
         // Somebody else may have reported it already.
         if matches!(cx.state.get(&keys::double_vote(&first)), Ok(Some(_))) {
             return Vec::new();

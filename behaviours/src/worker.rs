@@ -1,19 +1,20 @@
 //! Whether to accept, when to run, what to publish.
 //!
 //! - Stake is bonded once, if there is none.
-//! - We hold a model when its bytes are in our store; what we hold is
-//!   advertised again whenever it or our free room changes, and every
+//! - Which models we hold is the operator's choice. Those that are registered
+//!   are advertised whenever they or our free room change, and every
 //!   [`ADVERTISE_SLOTS`].
 //! - Assigned: fetch model and input, then accept with fresh evidence. If the
 //!   bytes do not come, we stay silent: no penalty before an accept.
 //! - Accepted (in a block): run. The run starts only then, because money
 //!   follows blocks.
 //! - Finished: publish the VCR, unless the deadline has passed.
+//! - Begun again after a stop: what the state says is ours is taken up.
 
-use crate::machine::{Action, Context, Event, Role, Submission};
+use crate::machine::{Action, Context, Event, LOOK_AROUND_SLOTS, Role, Submission};
 use aether_mesh::{
-    Account, Action as TxAction, Amount, JobId, JobRecord, JobStatus, ModelId, ModelRecord,
-    Role as BondRole, Slot, StateEvent, keys, load,
+    Account, Action as TxAction, Amount, JobId, JobStatus, ModelId, ModelRecord, Role as BondRole,
+    Slot, StateEvent, keys, load,
 };
 use std::collections::BTreeMap;
 
@@ -47,13 +48,21 @@ pub struct Worker {
     config: WorkerConfig,
     jobs: BTreeMap<JobId, Stage>,
     bonded: bool,
-    advertised: Option<(Slot, u32, usize)>,
+    advertised: Option<(Slot, u32, Vec<ModelId>)>,
+    looked: Option<Slot>,
 }
 
 impl Worker {
     /// For a worker's account.
     pub fn new(account: Account, config: WorkerConfig) -> Self {
-        Self { account, config, jobs: BTreeMap::new(), bonded: false, advertised: None }
+        Self {
+            account,
+            config,
+            jobs: BTreeMap::new(),
+            bonded: false,
+            advertised: None,
+            looked: None,
+        }
     }
 
     fn on_block(&mut self, cx: &Context<'_>, events: &[StateEvent]) -> Vec<Action> {
@@ -64,8 +73,7 @@ impl Worker {
                     actions.extend(self.assigned(cx, job));
                 }
                 StateEvent::JobAccepted { job, worker } if *worker == self.account => {
-                    self.jobs.insert(*job, Stage::Running);
-                    actions.push(Action::Run { job: *job });
+                    actions.extend(self.accepted(job));
                 }
                 StateEvent::VcrSubmitted { job, .. }
                 | StateEvent::JobExpired { job, .. }
@@ -79,8 +87,54 @@ impl Worker {
                 _ => {}
             }
         }
+        actions.extend(self.look_around(cx));
         actions.extend(self.advertise(cx));
         actions
+    }
+
+    /// Takes up what the state says is ours and we do not know of; forgets
+    /// what is ours no longer.
+    fn look_around(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        if self
+            .looked
+            .is_some_and(|at| cx.slot.since(at) < LOOK_AROUND_SLOTS)
+        {
+            return Vec::new();
+        }
+        self.looked = Some(cx.slot);
+        self.jobs.retain(|id, _| {
+            cx.job(id).is_some_and(|job| {
+                matches!(job.status, JobStatus::Assigned | JobStatus::Accepted)
+                    && job.assignment.is_some_and(|a| a.worker == self.account)
+            })
+        });
+        let mut actions = Vec::new();
+        for (id, job) in cx.unfinished() {
+            let ours = job
+                .assignment
+                .as_ref()
+                .is_some_and(|a| a.worker == self.account);
+            if !ours || self.jobs.contains_key(&id) {
+                continue;
+            }
+            match job.status {
+                JobStatus::Assigned => actions.extend(self.assigned(cx, &id)),
+                JobStatus::Accepted => actions.extend(self.accepted(&id)),
+                _ => {}
+            }
+        }
+        actions
+    }
+
+    fn accepted(&mut self, id: &JobId) -> Vec<Action> {
+        match self.jobs.insert(*id, Stage::Running) {
+            // Under way already: one run is enough.
+            Some(stage @ (Stage::Running | Stage::Publishing)) => {
+                self.jobs.insert(*id, stage);
+                Vec::new()
+            }
+            _ => vec![Action::Run { job: *id }],
+        }
     }
 
     fn bond_once(&mut self, cx: &Context<'_>) -> Vec<Action> {
@@ -100,13 +154,31 @@ impl Worker {
     }
 
     fn assigned(&mut self, cx: &Context<'_>, id: &JobId) -> Vec<Action> {
-        let Some(job) = job(cx, id) else { return Vec::new() };
-        let Some(model) = model(cx, &job.model) else { return Vec::new() };
-        if self.jobs.len() as u32 >= self.room(cx) || job.payment < self.config.price_min {
-            return vec![Action::Say(format!("job {}: no room, not accepting", id.short()))];
+        let Some(job) = cx.job(id) else {
+            return Vec::new();
+        };
+        let Some(model) = model(cx, &job.model) else {
+            return Vec::new();
+        };
+        // Chosen once more for what we are at already.
+        self.jobs.remove(id);
+        if job.payment < self.config.price_min {
+            return vec![Action::Say(format!(
+                "job {}: pays too little for us",
+                id.short()
+            ))];
+        }
+        if self.jobs.len() as u64 >= u64::from(self.room(cx)) {
+            return vec![Action::Say(format!(
+                "job {}: no room, not accepting",
+                id.short()
+            ))];
         }
         self.jobs.insert(*id, Stage::Fetching);
-        vec![Action::FetchBlobs { job: *id, blobs: vec![model.onnx, job.input] }]
+        vec![Action::FetchBlobs {
+            job: *id,
+            blobs: vec![model.onnx, job.input],
+        }]
     }
 
     fn room(&self, cx: &Context<'_>) -> u32 {
@@ -121,14 +193,15 @@ impl Worker {
             .copied()
             .filter(|m| model(cx, m).is_some())
             .collect();
-        let free = self.room(cx).saturating_sub(self.jobs.len() as u32);
-        let fresh = self.advertised.is_some_and(|(at, f, n)| {
-            cx.slot.since(at) < ADVERTISE_SLOTS && f == free && n == held.len()
+        let taken = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
+        let free = self.room(cx).saturating_sub(taken);
+        let fresh = self.advertised.as_ref().is_some_and(|(at, f, models)| {
+            cx.slot.since(*at) < ADVERTISE_SLOTS && *f == free && *models == held
         });
         if fresh || held.is_empty() {
             return Vec::new();
         }
-        self.advertised = Some((cx.slot, free, held.len()));
+        self.advertised = Some((cx.slot, free, held.clone()));
         vec![Action::Advertise {
             models: held,
             slots_free: free,
@@ -142,19 +215,34 @@ impl Worker {
         id: JobId,
         result: Result<crate::RunResult, String>,
     ) -> Vec<Action> {
-        let Some(record) = job(cx, &id) else { return Vec::new() };
+        if self.jobs.get(&id) != Some(&Stage::Running) {
+            return Vec::new();
+        }
+        let Some(record) = cx.job(&id) else {
+            return Vec::new();
+        };
         match result {
             Err(why) => {
                 self.jobs.remove(&id);
-                vec![Action::Say(format!("job {}: the run failed: {why}", id.short()))]
+                vec![Action::Say(format!(
+                    "job {}: the run failed: {why}",
+                    id.short()
+                ))]
             }
             Ok(_) if record.status != JobStatus::Accepted || cx.slot >= record.deadline => {
                 self.jobs.remove(&id);
-                vec![Action::Say(format!("job {}: finished too late", id.short()))]
+                vec![Action::Say(format!(
+                    "job {}: finished too late",
+                    id.short()
+                ))]
             }
             Ok(result) => {
                 self.jobs.insert(id, Stage::Publishing);
-                vec![Action::PublishVcr { job: id, result, expiry: record.deadline }]
+                vec![Action::PublishVcr {
+                    job: id,
+                    result,
+                    expiry: record.deadline,
+                }]
             }
         }
     }
@@ -168,11 +256,16 @@ impl Role for Worker {
     fn handle(&mut self, cx: &Context<'_>, event: Event) -> Vec<Action> {
         match event {
             Event::Block { events } => self.on_block(cx, &events),
-            Event::BlobsReady { job: id } => match (self.jobs.get(&id), job(cx, &id)) {
+            Event::BlobsReady { job: id } => match (self.jobs.get(&id), cx.job(&id)) {
                 (Some(Stage::Fetching), Some(record)) => {
                     self.jobs.insert(id, Stage::Accepting);
-                    let expiry = cx.slot.after(cx.rules.params().accept_slots + 1);
-                    vec![Action::Accept { job: id, expiry: expiry.min(record.deadline) }]
+                    let expiry = cx
+                        .slot
+                        .after(cx.rules.params().accept_slots.saturating_add(1));
+                    vec![Action::Accept {
+                        job: id,
+                        expiry: expiry.min(record.deadline),
+                    }]
                 }
                 _ => Vec::new(),
             },
@@ -190,10 +283,6 @@ impl Role for Worker {
             _ => Vec::new(),
         }
     }
-}
-
-fn job(cx: &Context<'_>, id: &JobId) -> Option<JobRecord> {
-    load(cx.state, &keys::job(id), "job").ok().flatten()
 }
 
 fn model(cx: &Context<'_>, id: &ModelId) -> Option<ModelRecord> {

@@ -219,7 +219,10 @@ fn amount(a: Option<&pb::Amount>, field: &'static str) -> Result<Amount, WireErr
 
 /// An amount on the wire.
 pub(crate) fn amount_pb(a: Amount) -> pb::Amount {
-    pb::Amount { hi: (a.0 >> 64) as u64, lo: a.0 as u64 }
+    pb::Amount {
+        hi: (a.0 >> 64) as u64,
+        lo: a.0 as u64,
+    }
 }
 
 /// An amount from the wire.
@@ -244,7 +247,11 @@ impl BoundEvidence {
         if e.document.is_empty() || e.document.len() > EVIDENCE_BYTES_MAX {
             return Err(ActionError::Value("evidence is empty or too long"));
         }
-        Ok(Self { kind, document: e.document.clone(), slot: Slot(e.slot) })
+        Ok(Self {
+            kind,
+            document: e.document.clone(),
+            slot: Slot(e.slot),
+        })
     }
 
     fn to_pb(&self) -> pb::Evidence {
@@ -262,7 +269,9 @@ impl Vcr {
         let v: pb::Vcr = wire::decode(bytes, crate::tx::TX_BODY_BYTES_MAX)?;
         let (elements, rest) = v.trace.as_chunks::<ELEMENT_BYTES>();
         if elements.len() < 2 || !rest.is_empty() {
-            return Err(ActionError::Value("a trace is whole 31-byte elements, at least two"));
+            return Err(ActionError::Value(
+                "a trace is whole 31-byte elements, at least two",
+            ));
         }
         if v.commitment.is_empty() || !v.commitment.len().is_multiple_of(48) {
             return Err(ActionError::Value("a commitment is 48 bytes a chunk"));
@@ -336,7 +345,9 @@ impl Challenge {
 impl PostJob {
     fn from_pb(p: &pb::PostJob) -> Result<Self, ActionError> {
         if p.tee_kinds.len() > TEE_KINDS_MAX || p.tee_kinds.windows(2).any(|w| w[0] >= w[1]) {
-            return Err(ActionError::Value("evidence kinds are not a short ascending list"));
+            return Err(ActionError::Value(
+                "evidence kinds are not a short ascending list",
+            ));
         }
         let tee_kinds = p
             .tee_kinds
@@ -429,7 +440,10 @@ impl Action {
     pub fn blobs(&self) -> Vec<BlobRef> {
         match self {
             Action::RegisterModel { onnx } => vec![*onnx],
-            Action::PostJob(PostJob { input: Payload::Blob(b), .. }) => vec![*b],
+            Action::PostJob(PostJob {
+                input: Payload::Blob(b),
+                ..
+            }) => vec![*b],
             Action::SubmitVcr { vcr, .. } => match vcr.output {
                 Payload::Blob(b) => vec![b],
                 Payload::Inline(_) => vec![],
@@ -446,13 +460,13 @@ impl Action {
                 to: Account(wire::fixed(&t.to, "transfer.to")?),
                 amount: amount(t.amount.as_ref(), "transfer.amount")?,
             },
-            PbAction::RegisterModel(r) => {
-                Action::RegisterModel { onnx: blob(r.onnx.as_ref(), "model.onnx")? }
-            }
+            PbAction::RegisterModel(r) => Action::RegisterModel {
+                onnx: blob(r.onnx.as_ref(), "model.onnx")?,
+            },
             PbAction::PostJob(p) => Action::PostJob(PostJob::from_pb(p)?),
-            PbAction::CancelJob(c) => {
-                Action::CancelJob { job: JobId(wire::fixed(&c.job, "cancel.job")?) }
-            }
+            PbAction::CancelJob(c) => Action::CancelJob {
+                job: JobId(wire::fixed(&c.job, "cancel.job")?),
+            },
             PbAction::Bond(b) => Action::Bond {
                 role: match b.role {
                     1 => Role::Worker,
@@ -502,48 +516,61 @@ impl Action {
                 to: to.0.to_vec(),
                 amount: Some(amount_pb(*amount)),
             }),
-            Action::RegisterModel { onnx } => {
-                PbAction::RegisterModel(pb::RegisterModel { onnx: Some(onnx.to_pb()) })
-            }
+            Action::RegisterModel { onnx } => PbAction::RegisterModel(pb::RegisterModel {
+                onnx: Some(onnx.to_pb()),
+            }),
             Action::PostJob(p) => PbAction::PostJob(p.to_pb()),
-            Action::CancelJob { job } => {
-                PbAction::CancelJob(pb::CancelJob { job: job.0.to_vec() })
-            }
+            Action::CancelJob { job } => PbAction::CancelJob(pb::CancelJob {
+                job: job.0.to_vec(),
+            }),
             Action::Bond { role, amount } => PbAction::Bond(pb::Bond {
                 role: *role as u32,
                 amount: Some(amount_pb(*amount)),
             }),
-            Action::Assign { job, worker, worker_epoch } => PbAction::Assign(pb::Assign {
+            Action::Assign {
+                job,
+                worker,
+                worker_epoch,
+            } => PbAction::Assign(pb::Assign {
                 job: job.0.to_vec(),
                 worker: worker.0.to_vec(),
                 worker_epoch: *worker_epoch,
             }),
-            Action::Accept { job, session_key, evidence } => PbAction::Accept(pb::Accept {
+            Action::Accept {
+                job,
+                session_key,
+                evidence,
+            } => PbAction::Accept(pb::Accept {
                 job: job.0.to_vec(),
                 session_key: session_key.to_vec(),
                 evidence: Some(evidence.to_pb()),
             }),
-            Action::SubmitVcr { encoded, session_signature, .. } => {
-                PbAction::SubmitVcr(pb::SubmitVcr {
-                    vcr: encoded.clone(),
-                    session_signature: session_signature.to_vec(),
-                })
-            }
-            Action::ChallengeCommit { job, vcr, commitment, bond } => {
-                PbAction::ChallengeCommit(pb::ChallengeCommit {
-                    job: job.0.to_vec(),
-                    vcr: vcr.0.to_vec(),
-                    commitment: commitment.to_vec(),
-                    bond: Some(amount_pb(*bond)),
-                })
-            }
-            Action::ChallengeReveal { job, encoded, salt, .. } => {
-                PbAction::ChallengeReveal(pb::ChallengeReveal {
-                    job: job.0.to_vec(),
-                    challenge: encoded.clone(),
-                    salt: salt.to_vec(),
-                })
-            }
+            Action::SubmitVcr {
+                encoded,
+                session_signature,
+                ..
+            } => PbAction::SubmitVcr(pb::SubmitVcr {
+                vcr: encoded.clone(),
+                session_signature: session_signature.to_vec(),
+            }),
+            Action::ChallengeCommit {
+                job,
+                vcr,
+                commitment,
+                bond,
+            } => PbAction::ChallengeCommit(pb::ChallengeCommit {
+                job: job.0.to_vec(),
+                vcr: vcr.0.to_vec(),
+                commitment: commitment.to_vec(),
+                bond: Some(amount_pb(*bond)),
+            }),
+            Action::ChallengeReveal {
+                job, encoded, salt, ..
+            } => PbAction::ChallengeReveal(pb::ChallengeReveal {
+                job: job.0.to_vec(),
+                challenge: encoded.clone(),
+                salt: salt.to_vec(),
+            }),
             Action::DoubleVote { first, second } => PbAction::DoubleVote(pb::DoubleVote {
                 first: Some(first.to_pb()),
                 second: Some(second.to_pb()),

@@ -24,9 +24,9 @@ mod reputation;
 mod vcr;
 
 pub use challenges::{bond_required, challenge_commitment};
+pub use reputation::reputation_now;
 pub(crate) use vcr::commitments_hold;
 pub use vcr::{vcr_sign_bytes, verify_session_signature};
-pub use reputation::reputation_now;
 
 use crate::action::Action;
 use crate::events::StateEvent;
@@ -89,7 +89,10 @@ impl ApplyError {
     /// Bytes to fetch before trying again, if that is all that is missing.
     pub fn missing_blob(&self) -> Option<crate::blob::BlobRef> {
         match self {
-            ApplyError::Tx { refusal: Refusal::BlobMissing(b), .. }
+            ApplyError::Tx {
+                refusal: Refusal::BlobMissing(b),
+                ..
+            }
             | ApplyError::Begin(Refusal::BlobMissing(b)) => Some(*b),
             _ => None,
         }
@@ -131,11 +134,21 @@ impl<'a> Execution<'a> {
         library: &'a dyn Library,
         ctx: BlockContext,
     ) -> Result<Self, ApplyError> {
-        let env = Env { rules, library, ctx };
+        let env = Env {
+            rules,
+            library,
+            ctx,
+        };
         let mut view = View::new(base);
         let mut events = Vec::new();
         due::begin_block(&env, &mut view, &mut events).map_err(ApplyError::Begin)?;
-        Ok(Self { env, view, events, phase: 0, check_commitments: true })
+        Ok(Self {
+            env,
+            view,
+            events,
+            phase: 0,
+            check_commitments: true,
+        })
     }
 
     /// Applies one transaction, or leaves no trace of it.
@@ -147,9 +160,18 @@ impl<'a> Execution<'a> {
         let mut events = Vec::new();
         let writes = {
             let mut view = View::new(self.view.reader());
-            run_tx(&self.env, &mut view, &mut events, tx, self.check_commitments).map_err(
-                |refusal| ApplyError::Tx { tx: tx.id(), name: tx.action().name(), refusal },
-            )?;
+            run_tx(
+                &self.env,
+                &mut view,
+                &mut events,
+                tx,
+                self.check_commitments,
+            )
+            .map_err(|refusal| ApplyError::Tx {
+                tx: tx.id(),
+                name: tx.action().name(),
+                refusal,
+            })?;
             view.into_writes()
         };
         self.view.absorb(writes);
@@ -164,7 +186,10 @@ impl<'a> Execution<'a> {
         if !supply.is_conserved() {
             return Err(ApplyError::NotConserved(Box::new(supply)));
         }
-        Ok(Applied { writes: self.view.into_writes(), events: self.events })
+        Ok(Applied {
+            writes: self.view.into_writes(),
+            events: self.events,
+        })
     }
 }
 
@@ -177,7 +202,7 @@ pub fn apply(
     txs: &[VerifiedTx],
 ) -> Result<Applied, ApplyError> {
     let mut execution = Execution::begin(base, rules, library, ctx)?;
-    vcr::check_block_commitments(rules, txs)?;
+    vcr::check_block_commitments(txs)?;
     execution.check_commitments = false;
     for tx in txs {
         execution.try_tx(tx)?;
@@ -210,7 +235,11 @@ pub fn build(
     let mut included = Vec::new();
     let mut left_out = Vec::new();
     // Room for header and certificate.
-    let mut room = rules.params().limits.block_bytes_max.saturating_sub(64 << 10) as usize;
+    let mut room = rules
+        .params()
+        .limits
+        .block_bytes_max
+        .saturating_sub(64 << 10) as usize;
     for tx in candidates {
         let size = tx.signed().encoded_len() + 8;
         if size > room {
@@ -226,7 +255,11 @@ pub fn build(
             Err(other) => return Err(other),
         }
     }
-    Ok(Built { included, applied: execution.finish()?, left_out })
+    Ok(Built {
+        included,
+        applied: execution.finish()?,
+        left_out,
+    })
 }
 
 /// Admission: would this transaction apply in the next block? Keeps nothing.
@@ -237,7 +270,11 @@ pub fn check(
     ctx: BlockContext,
     tx: &VerifiedTx,
 ) -> Result<(), Refusal> {
-    let env = Env { rules, library, ctx };
+    let env = Env {
+        rules,
+        library,
+        ctx,
+    };
     let mut view = View::new(base);
     run_tx(&env, &mut view, &mut Vec::new(), tx, true)
 }
@@ -252,7 +289,9 @@ fn run_tx(
     let p = env.rules.params();
     let size = tx.signed().encoded_len();
     if size as u64 > p.limits.message_bytes_max {
-        return Err(Refusal::Never("the transaction is larger than a message may be"));
+        return Err(Refusal::Never(
+            "the transaction is larger than a message may be",
+        ));
     }
     let expiry = tx.body().expiry_slot;
     if env.ctx.slot > expiry {
@@ -276,10 +315,19 @@ fn run_tx(
     // Bytes that validators must fetch and keep are paid for like bytes of
     // the transaction itself.
     let blobs: u64 = tx.action().blobs().iter().map(|b| b.bytes_len).sum();
-    if tx.action().blobs().iter().any(|b| b.bytes_len > p.limits.blob_bytes_max) {
+    if tx
+        .action()
+        .blobs()
+        .iter()
+        .any(|b| b.bytes_len > p.limits.blob_bytes_max)
+    {
         return Err(Refusal::Never("a blob is larger than the network allows"));
     }
-    view.debit(&signer, fee(p.fee_per_kib, size as u64 + blobs)?, Bucket::Burned)?;
+    view.debit(
+        &signer,
+        fee(p.fee_per_kib, size as u64 + blobs)?,
+        Bucket::Burned,
+    )?;
 
     match tx.action() {
         Action::Transfer { to, amount } => money::transfer(view, &signer, to, *amount),
@@ -287,22 +335,39 @@ fn run_tx(
         Action::RegisterModel { onnx } => jobs::register_model(env, view, events, &signer, onnx),
         Action::PostJob(job) => jobs::post(env, view, events, tx, job),
         Action::CancelJob { job } => jobs::cancel(env, view, events, &signer, job),
-        Action::Assign { job, worker, worker_epoch } => {
-            jobs::assign(env, view, events, &signer, job, worker, *worker_epoch)
-        }
-        Action::Accept { job, session_key, evidence } => {
-            jobs::accept(env, view, events, &signer, job, session_key, evidence)
-        }
-        Action::SubmitVcr { encoded, vcr, session_signature } => {
-            let signed = vcr::Signed { encoded, signature: session_signature };
+        Action::Assign {
+            job,
+            worker,
+            worker_epoch,
+        } => jobs::assign(env, view, events, &signer, job, worker, *worker_epoch),
+        Action::Accept {
+            job,
+            session_key,
+            evidence,
+        } => jobs::accept(env, view, events, &signer, job, session_key, evidence),
+        Action::SubmitVcr {
+            encoded,
+            vcr,
+            session_signature,
+        } => {
+            let signed = vcr::Signed {
+                encoded,
+                signature: session_signature,
+            };
             vcr::submit(env, view, events, tx, vcr, signed, check_commitments)
         }
-        Action::ChallengeCommit { job, vcr, commitment, bond } => {
-            challenges::commit(env, view, events, &signer, job, vcr, commitment, *bond)
-        }
-        Action::ChallengeReveal { job, encoded, challenge, salt } => {
-            challenges::reveal(env, view, events, &signer, job, encoded, challenge, salt)
-        }
+        Action::ChallengeCommit {
+            job,
+            vcr,
+            commitment,
+            bond,
+        } => challenges::commit(env, view, events, &signer, job, vcr, commitment, *bond),
+        Action::ChallengeReveal {
+            job,
+            encoded,
+            challenge,
+            salt,
+        } => challenges::reveal(env, view, events, &signer, job, encoded, challenge, salt),
         Action::DoubleVote { first, second } => {
             money::double_vote(env, view, events, first, second)
         }
@@ -311,7 +376,9 @@ fn run_tx(
 
 /// The fee of so many bytes, begun KiB counting whole.
 pub fn fee(per_kib: Amount, bytes: u64) -> Result<Amount, Refusal> {
-    per_kib.mul_div(u128::from(bytes.div_ceil(1024)), 1).ok_or(Refusal::Overflow)
+    per_kib
+        .mul_div(u128::from(bytes.div_ceil(1024)), 1)
+        .ok_or(Refusal::Overflow)
 }
 
 /// The state at height 0.
@@ -326,7 +393,10 @@ pub fn genesis_state(rules: &Rules) -> Result<Writes, Refusal> {
     for a in &rules.genesis.accounts {
         view.store(
             keys::account(&a.account),
-            &AccountRecord { balance: a.balance, nonce: 0 },
+            &AccountRecord {
+                balance: a.balance,
+                nonce: 0,
+            },
         )?;
         add(&mut supply.balances, a.balance)?;
         add(&mut supply.genesis, a.balance)?;

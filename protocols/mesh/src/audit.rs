@@ -41,13 +41,21 @@ pub fn audit(state: &dyn StateReader) -> Result<Audit, Refusal> {
         minted: books.minted,
         ..Supply::default()
     };
-    each(state, b"a", |_, a: AccountRecord| add(&mut counted.balances, a.balance))?;
-    each(state, keys::WORKERS, |_, w: WorkerRecord| add(&mut counted.stakes, w.stake))?;
+    each(state, b"a", |_, a: AccountRecord| {
+        add(&mut counted.balances, a.balance)
+    })?;
+    each(state, keys::WORKERS, |_, w: WorkerRecord| {
+        add(&mut counted.stakes, w.stake)
+    })?;
     each(state, keys::COORDINATORS, |_, c: CoordinatorRecord| {
         add(&mut counted.stakes, c.stake)
     })?;
-    each(state, keys::VALIDATORS, |_, v: ValidatorState| add(&mut counted.stakes, v.stake))?;
-    each(state, keys::VESTING, |_, a: Amount| add(&mut counted.vesting, a))?;
+    each(state, keys::VALIDATORS, |_, v: ValidatorState| {
+        add(&mut counted.stakes, v.stake)
+    })?;
+    each(state, keys::VESTING, |_, a: Amount| {
+        add(&mut counted.vesting, a)
+    })?;
     let (mut jobs_ended, mut jobs_open) = (0, 0);
     each(state, keys::JOBS, |key, job: JobRecord| {
         let id = JobId::from_slice(key.get(1..).unwrap_or_default());
@@ -61,9 +69,16 @@ pub fn audit(state: &dyn StateReader) -> Result<Audit, Refusal> {
         jobs_open += 1;
         add(&mut counted.escrows, job.payment)?;
         let prefix = keys::challenges(&id.unwrap_or_default());
-        each(state, &prefix, |_, c: ChallengeRecord| add(&mut counted.bonds, c.bond))
+        each(state, &prefix, |_, c: ChallengeRecord| {
+            add(&mut counted.bonds, c.bond)
+        })
     })?;
-    Ok(Audit { books, counted, jobs_ended, jobs_open })
+    Ok(Audit {
+        books,
+        counted,
+        jobs_ended,
+        jobs_open,
+    })
 }
 
 fn add(sum: &mut Amount, amount: Amount) -> Result<(), Refusal> {

@@ -19,8 +19,17 @@ const MANIFEST_DOMAIN: &str = "aether 2026-11 blob manifest v1";
 
 /// A blob's id and length.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
-    BorshSerialize, BorshDeserialize, serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
 )]
 pub struct BlobRef {
     /// Hash of the manifest.
@@ -51,13 +60,19 @@ impl Manifest {
     /// Of bytes at hand.
     pub fn of(bytes: &[u8]) -> Self {
         let pieces = bytes.chunks(PIECE_BYTES).map(piece_hash).collect();
-        Self { bytes_len: bytes.len() as u64, pieces }
+        Self {
+            bytes_len: bytes.len() as u64,
+            pieces,
+        }
     }
 
     /// The blob's id and length.
     pub fn blob_ref(&self) -> BlobRef {
         let id = blake3::derive_key(MANIFEST_DOMAIN, &self.encode());
-        BlobRef { id: BlobId(id), bytes_len: self.bytes_len }
+        BlobRef {
+            id: BlobId(id),
+            bytes_len: self.bytes_len,
+        }
     }
 
     /// `u64 LE length`, then 32 bytes a piece.
@@ -87,7 +102,10 @@ impl Manifest {
                 hash
             })
             .collect();
-        Ok(Self { bytes_len: wanted.bytes_len, pieces })
+        Ok(Self {
+            bytes_len: wanted.bytes_len,
+            pieces,
+        })
     }
 
     /// How many pieces.
@@ -118,12 +136,18 @@ impl BlobRef {
 
     /// To the wire.
     pub fn to_pb(self) -> pb::BlobRef {
-        pb::BlobRef { id: self.id.0.to_vec(), bytes_len: self.bytes_len }
+        pb::BlobRef {
+            id: self.id.0.to_vec(),
+            bytes_len: self.bytes_len,
+        }
     }
 
     /// From the wire.
     pub fn from_pb(b: &pb::BlobRef) -> Result<Self, WireError> {
-        Ok(Self { id: BlobId(wire::fixed(&b.id, "blob.id")?), bytes_len: b.bytes_len })
+        Ok(Self {
+            id: BlobId(wire::fixed(&b.id, "blob.id")?),
+            bytes_len: b.bytes_len,
+        })
     }
 }
 
@@ -139,12 +163,18 @@ mod tests {
         assert_eq!(manifest.piece_count(), 3);
         for (i, piece) in bytes.chunks(PIECE_BYTES).enumerate() {
             manifest.check_piece(i as u32, piece).unwrap();
-            assert_eq!(manifest.check_piece(i as u32 + 1, piece), Err(BlobError::Piece(i as u32 + 1)));
+            assert_eq!(
+                manifest.check_piece(i as u32 + 1, piece),
+                Err(BlobError::Piece(i as u32 + 1))
+            );
         }
         let mut wrong = bytes[..PIECE_BYTES].to_vec();
         wrong[7] ^= 1;
         assert_eq!(manifest.check_piece(0, &wrong), Err(BlobError::Piece(0)));
-        let longer = BlobRef { bytes_len: blob.bytes_len + 1, ..blob };
+        let longer = BlobRef {
+            bytes_len: blob.bytes_len + 1,
+            ..blob
+        };
         assert_eq!(
             Manifest::decode(&Manifest::of(&bytes).encode(), &longer),
             Err(BlobError::Manifest)
@@ -155,6 +185,9 @@ mod tests {
     fn the_empty_blob_has_no_pieces() {
         let manifest = Manifest::of(b"");
         assert_eq!(manifest.piece_count(), 0);
-        assert_eq!(Manifest::decode(&manifest.encode(), &BlobRef::of(b"")), Ok(manifest));
+        assert_eq!(
+            Manifest::decode(&manifest.encode(), &BlobRef::of(b"")),
+            Ok(manifest)
+        );
     }
 }

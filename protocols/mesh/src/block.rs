@@ -40,7 +40,10 @@ pub struct Header {
 impl Header {
     /// The block's id.
     pub fn id(&self) -> BlockId {
-        BlockId(hash_parts("aether/block/v1", &[&self.to_pb().encode_to_vec()]))
+        BlockId(hash_parts(
+            "aether/block/v1",
+            &[&self.to_pb().encode_to_vec()],
+        ))
     }
 
     /// To the wire.
@@ -133,11 +136,7 @@ impl Block {
         let expected = match (self.header.height.0, &self.parent_certificate) {
             (0, _) => return Err(BlockError::ParentCertificate),
             (1, None) => [0; 32],
-            (h, Some(c))
-                if h > 1
-                    && c.block_id == self.header.parent_id
-                    && c.height.0 == h - 1 =>
-            {
+            (h, Some(c)) if h > 1 && c.block_id == self.header.parent_id && c.height.0 == h - 1 => {
                 c.hash()
             }
             _ => return Err(BlockError::ParentCertificate),
@@ -174,7 +173,11 @@ impl Block {
                 .as_ref()
                 .map(Certificate::from_pb)
                 .transpose()?,
-            txs: b.txs.iter().map(SignedTx::from_pb).collect::<Result<_, _>>()?,
+            txs: b
+                .txs
+                .iter()
+                .map(SignedTx::from_pb)
+                .collect::<Result<_, _>>()?,
         })
     }
 

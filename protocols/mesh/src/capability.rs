@@ -75,7 +75,9 @@ pub fn capability_key(worker: &Account) -> [u8; 32] {
 
 /// Under which keys holders of a model are found.
 pub fn provider_keys(model: &ModelId) -> Vec<[u8; 32]> {
-    (0..PROVIDER_SHARDS).map(|shard| provider_key(model, shard)).collect()
+    (0..PROVIDER_SHARDS)
+        .map(|shard| provider_key(model, shard))
+        .collect()
 }
 
 /// The one key under which this worker announces itself for a model.

@@ -103,10 +103,19 @@ impl Vote {
 
     /// Whether the voter is in the set and really signed it.
     pub fn verify(&self, chain: &ChainId, set: &ValidatorSet) -> bool {
-        let Some(validator) = set.get(&self.voter) else { return false };
-        let Ok(signature) = bls::Signature::from_bytes(&self.signature) else { return false };
-        let message =
-            vote_sign_bytes(chain, self.height, self.round, self.kind, self.block.as_ref());
+        let Some(validator) = set.get(&self.voter) else {
+            return false;
+        };
+        let Ok(signature) = bls::Signature::from_bytes(&self.signature) else {
+            return false;
+        };
+        let message = vote_sign_bytes(
+            chain,
+            self.height,
+            self.round,
+            self.kind,
+            self.block.as_ref(),
+        );
         signature.verify(&validator.vote_key, &message)
     }
 }
@@ -169,11 +178,15 @@ impl Certificate {
                 && vote.round == round
                 && vote.kind == VoteKind::Precommit
                 && vote.block == Some(block_id);
-            let Some(index) = set.index_of(&vote.voter).filter(|_| fits) else { continue };
+            let Some(index) = set.index_of(&vote.voter).filter(|_| fits) else {
+                continue;
+            };
             if signers[index / 8] & (1 << (index % 8)) != 0 {
                 continue;
             }
-            let Ok(signature) = bls::Signature::from_bytes(&vote.signature) else { continue };
+            let Ok(signature) = bls::Signature::from_bytes(&vote.signature) else {
+                continue;
+            };
             signers[index / 8] |= 1 << (index % 8);
             power += set.validators()[index].power;
             signatures.push(signature);
@@ -182,7 +195,13 @@ impl Certificate {
             return None;
         }
         let signature = bls::aggregate(&signatures)?.to_bytes();
-        Some(Self { height, round, block_id, signers, signature })
+        Some(Self {
+            height,
+            round,
+            block_id,
+            signers,
+            signature,
+        })
     }
 
     /// Whether more than 2/3 of the set's stake signed this block.
@@ -201,7 +220,10 @@ impl Certificate {
             keys.push(validator.vote_key);
         }
         if !set.is_quorum(signed) {
-            return Err(CertificateError::NoQuorum { signed, total: set.total_power() });
+            return Err(CertificateError::NoQuorum {
+                signed,
+                total: set.total_power(),
+            });
         }
         let signature =
             bls::Signature::from_bytes(&self.signature).map_err(|_| CertificateError::Signature)?;

@@ -16,6 +16,10 @@ use aether_tee::{EvidenceKind, Measurement, Policy, RootFingerprint, TrustAnchor
 use borsh::BorshSerialize;
 use serde::{Deserialize, Serialize};
 
+/// Most base units in a genesis: no amount of a network can overflow where a
+/// share of it is computed.
+const SUPPLY_MAX: Amount = Amount(1 << 88);
+
 /// What kind of network this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, BorshSerialize)]
 #[serde(rename_all = "lowercase")]
@@ -44,6 +48,9 @@ pub struct Params {
     /// Gas that a modest machine re-executes in a slot: longer jobs get
     /// longer windows.
     pub reference_gas_per_slot: u64,
+    /// Bytes that a modest connection fetches in a slot: jobs with larger
+    /// blobs get longer windows.
+    pub reference_bytes_per_slot: u64,
     /// After the window, the slots in which commits may be revealed.
     pub reveal_slots: u64,
     /// Slots a worker has to accept before the next coordinator may assign.
@@ -137,8 +144,9 @@ impl Default for Limits {
             witness_bytes_max: 8 << 20,
             // 124 KiB: a VCR with its trace still fits into one message.
             trace_elements_max: 4096,
-            job_gas_max: 1 << 40,
-            step_gas_max: 1 << 34,
+            job_gas_max: 1 << 38,
+            // About two seconds of the slowest operators.
+            step_gas_max: 1 << 31,
             run_memory_bytes_max: 1 << 30,
         }
     }
@@ -151,8 +159,11 @@ impl Default for Params {
             clock_skew_ms_max: 10_000,
             epoch_slots: 600,
             window_slots: 10,
-            // Half of what one core re-executes, so that slow challengers keep up.
-            reference_gas_per_slot: 2_000_000_000,
+            // Elementwise operators take up to 1 ns a gas: half of one core, so
+            // that slow challengers keep up.
+            reference_gas_per_slot: 500_000_000,
+            // 32 Mbit/s with slots of a second.
+            reference_bytes_per_slot: 4 << 20,
             reveal_slots: 5,
             accept_slots: 2,
             evidence_age_slots_max: 60,
@@ -166,7 +177,7 @@ impl Default for Params {
             challengers_max: 4,
             challenge_bond_min: Amount::aic(1),
             challenge_unit_price: 100,
-            verdict_gas_per_block: 4_000_000_000,
+            verdict_gas_per_block: 500_000_000,
             worker_jobs_max: 4,
             worker_stake_min: Amount::aic(1_000),
             coordinator_stake_min: Amount::aic(500),
@@ -307,7 +318,10 @@ impl Genesis {
     pub fn validator_records(&self) -> Result<Vec<ValidatorRecord>, GenesisError> {
         let mut records = Vec::with_capacity(self.validators.len());
         for v in &self.validators {
-            let wrong = |why| GenesisError::Validator { account: v.account, why };
+            let wrong = |why| GenesisError::Validator {
+                account: v.account,
+                why,
+            };
             let mut vote_key = [0; 48];
             let mut proof = [0; 96];
             hex::decode_to_slice(&v.vote_key, &mut vote_key)
@@ -321,12 +335,24 @@ impl Genesis {
             if !proof.verify(&key) {
                 return Err(wrong("proof_of_possession does not verify"));
             }
+            // A proof of possession is public: who copies key and proof would
+            // otherwise vote with another's signatures.
+            if records
+                .iter()
+                .any(|r: &ValidatorRecord| r.vote_key == vote_key)
+            {
+                return Err(wrong("vote_key is another validator's"));
+            }
             if v.stake < self.params.validator_stake_min {
                 return Err(wrong("stake is below validator_stake_min"));
             }
             let power = u64::try_from(v.stake.0 / crate::primitives::AIC)
                 .map_err(|_| wrong("stake is too large"))?;
-            records.push(ValidatorRecord { account: v.account, vote_key, power });
+            records.push(ValidatorRecord {
+                account: v.account,
+                vote_key,
+                power,
+            });
         }
         records.sort_by_key(|r| r.account);
         Ok(records)
@@ -341,7 +367,10 @@ impl Genesis {
             .map(|hex| hex.parse::<RootFingerprint>())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| GenesisError::Hex("simulated_roots"))?;
-        let mut anchors = TrustAnchors { simulated_roots, ..TrustAnchors::default() };
+        let mut anchors = TrustAnchors {
+            simulated_roots,
+            ..TrustAnchors::default()
+        };
         if self.tee.nitro {
             anchors.nitro_roots = TrustAnchors::vendors().nitro_roots;
         }
@@ -367,10 +396,18 @@ impl Genesis {
         // Freshness is counted in slots; the document's own clock only has to
         // be near, also where slots took longer than they should.
         let p = &self.params;
-        let age_ms = p.evidence_age_slots_max.saturating_mul(p.slot_ms).saturating_mul(10);
+        let age_ms = p
+            .evidence_age_slots_max
+            .saturating_mul(p.slot_ms)
+            .saturating_mul(10);
         let max_age_seconds = age_ms / 1_000;
         let max_future_skew_seconds = p.clock_skew_ms_max.div_ceil(1_000).saturating_mul(2);
-        Ok(Policy { kinds, measurements, max_age_seconds, max_future_skew_seconds })
+        Ok(Policy {
+            kinds,
+            measurements,
+            max_age_seconds,
+            max_future_skew_seconds,
+        })
     }
 
     /// Limits that a run of a job with this gas limit has.
@@ -385,11 +422,18 @@ impl Genesis {
     }
 
     /// Window of a job, fixed when it is posted: re-execution at the reference
-    /// rate, and five slots to look around; never less than the least.
-    pub fn window_slots(&self, gas_limit: u64) -> u64 {
+    /// rate, fetching model and input at the reference bandwidth, and five
+    /// slots to look around; never less than the least. What fits into one slot
+    /// each is a small job.
+    pub fn window_slots(&self, gas_limit: u64, blob_bytes: u64) -> u64 {
         let p = &self.params;
         let run = gas_limit.div_ceil(p.reference_gas_per_slot.max(1));
-        if run <= 1 { p.window_slots } else { p.window_slots.max(run.saturating_add(5)) }
+        let fetch = blob_bytes.div_ceil(p.reference_bytes_per_slot.max(1));
+        if run <= 1 && fetch <= 1 {
+            return p.window_slots;
+        }
+        p.window_slots
+            .max(run.saturating_add(fetch).saturating_add(5))
     }
 
     /// Contradictions do not build.
@@ -414,14 +458,28 @@ impl Genesis {
         if p.epoch_slots == 0 || p.window_slots == 0 || p.reveal_slots == 0 || p.accept_slots == 0 {
             return bad("window_slots", "slot counts must be positive");
         }
+        if p.evidence_age_slots_max == 0 || p.deadline_slots_max == 0 {
+            return bad("evidence_age_slots_max", "slot counts must be positive");
+        }
+        if p.reference_gas_per_slot == 0 || p.reference_bytes_per_slot == 0 {
+            return bad("reference_gas_per_slot", "reference rates must be positive");
+        }
         if p.challengers_max == 0 || p.worker_jobs_max == 0 {
             return bad("challengers_max", "counts must be positive");
         }
-        let longest = p
-            .limits
-            .job_gas_max
-            .div_ceil(p.reference_gas_per_slot.max(1))
-            .saturating_add(p.window_slots + p.reveal_slots + 5);
+        if p.challenge_bond_min == Amount::ZERO || p.worker_stake_min == Amount::ZERO {
+            return bad("challenge_bond_min", "bonds and stakes must be positive");
+        }
+        if p.reputation_settled < 0 || p.reputation_defended < 0 {
+            return bad("reputation_settled", "what is gained may not be negative");
+        }
+        if p.reputation_refuted > 0 || p.reputation_missed > 0 || p.reputation_banned >= 0 {
+            return bad("reputation_refuted", "what is lost must be negative");
+        }
+        let blobs = p.limits.blob_bytes_max.saturating_mul(2);
+        let longest = self
+            .window_slots(p.limits.job_gas_max, blobs)
+            .saturating_add(p.reveal_slots);
         if p.unbonding_slots <= longest {
             return bad(
                 "unbonding_slots",
@@ -430,22 +488,48 @@ impl Genesis {
         }
         let l = &p.limits;
         if l.inline_bytes_max.saturating_mul(4) > l.message_bytes_max
-            || l.trace_elements_max.saturating_mul(31).saturating_add(l.inline_bytes_max)
+            || l.trace_elements_max
+                .saturating_mul(31)
+                .saturating_add(l.inline_bytes_max)
                 > l.message_bytes_max
             || l.message_bytes_max > crate::tx::TX_BODY_BYTES_MAX as u64
         {
-            return bad("limits.message_bytes_max", "must hold a VCR with trace and inline output");
+            return bad(
+                "limits.message_bytes_max",
+                "must hold a VCR with trace and inline output",
+            );
         }
-        if l.message_bytes_max.saturating_mul(4) > l.block_bytes_max
-            || l.block_bytes_max > 64 << 20
+        if l.message_bytes_max.saturating_mul(4) > l.block_bytes_max || l.block_bytes_max > 64 << 20
         {
-            return bad("limits.block_bytes_max", "must hold several messages, and at most 64 MiB");
+            return bad(
+                "limits.block_bytes_max",
+                "must hold several messages, and at most 64 MiB",
+            );
         }
         if l.witness_bytes_max > l.blob_bytes_max || l.blob_bytes_max > 1 << 30 {
-            return bad("limits.blob_bytes_max", "must hold a witness, and at most 1 GiB");
+            return bad(
+                "limits.blob_bytes_max",
+                "must hold a witness, and at most 1 GiB",
+            );
         }
         if !self.tee.simulated_roots.is_empty() && self.kind != NetworkKind::Dev {
-            return bad("tee.simulated_roots", "only a dev network may trust a simulated TEE");
+            return bad(
+                "tee.simulated_roots",
+                "only a dev network may trust a simulated TEE",
+            );
+        }
+        // The largest product anywhere is (bond + payment) × a u32 multiple.
+        let supply = self
+            .accounts
+            .iter()
+            .map(|a| a.balance)
+            .chain(self.validators.iter().map(|v| v.stake))
+            .try_fold(Amount::ZERO, Amount::checked_add);
+        if supply.is_none_or(|s| s > SUPPLY_MAX) {
+            return bad(
+                "accounts",
+                "the supply is larger than the arithmetic allows",
+            );
         }
         let mut accounts: Vec<Account> = self.accounts.iter().map(|a| a.account).collect();
         accounts.sort();

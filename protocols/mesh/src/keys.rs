@@ -76,6 +76,9 @@ pub fn model(id: &ModelId) -> Vec<u8> {
     key(b'm', &[&id.0])
 }
 
+/// All models.
+pub const MODELS: &[u8] = b"m";
+
 /// Vesting money.
 pub fn vesting(slot: Slot, a: &Account, job: &JobId) -> Vec<u8> {
     key(b'n', &[&slot.0.to_be_bytes(), &a.0, &job.0])

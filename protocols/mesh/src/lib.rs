@@ -44,7 +44,8 @@ mod view;
 pub mod wire;
 
 pub use action::{
-    Action, ActionError, BoundEvidence, Challenge, ELEMENT_BYTES, Payload, PostJob, Role, Vcr,
+    Action, ActionError, BoundEvidence, Challenge, ELEMENT_BYTES, EVIDENCE_BYTES_MAX, Payload,
+    PostJob, Role, TEE_KINDS_MAX, Vcr,
 };
 pub use apply::{
     Applied, ApplyError, BlockContext, Built, Execution, apply, bond_required, build,
@@ -55,8 +56,8 @@ pub use audit::{Audit, audit};
 pub use blob::{BlobError, BlobRef, Manifest, PIECE_BYTES};
 pub use block::{Block, BlockError, Header};
 pub use capability::{
-    CAPABILITY_BYTES_MAX, Capability, CapabilityError, LIFETIME_S_MAX, capability_key,
-    provider_key_of, provider_keys,
+    CAPABILITY_BYTES_MAX, Capability, CapabilityError, LIFETIME_S_MAX, MODELS_MAX, PROVIDER_SHARDS,
+    capability_key, provider_key_of, provider_keys,
 };
 pub use certificate::{Certificate, CertificateError, Vote, VoteKind, vote_sign_bytes};
 pub use events::StateEvent;
@@ -69,12 +70,12 @@ pub use primitives::{
     hash_parts, merkle_root,
 };
 pub use proof::{PROOF_BYTES_MAX, ProofError, StateHasher, key_hash, verify_inclusion};
-pub use rank::coordinator_ranking;
+pub use rank::{COORDINATORS_MAX, TICKETS_MAX, coordinator_ranking};
 pub use receipt::{RECEIPT_BYTES_MAX, Receipt, ReceiptError, Verified};
 pub use records::{
     AccountRecord, Assignment, ChallengeRecord, ChallengeStatus, CoordinatorRecord,
-    EvidenceSummary, JobRecord, JobStatus, ModelRecord, Outcome, Supply, ValidatorState,
-    VcrRecord, WorkerRecord,
+    EvidenceSummary, JobRecord, JobStatus, ModelRecord, Outcome, Supply, ValidatorState, VcrRecord,
+    WorkerRecord,
 };
 pub use refusal::{Blame, Refusal};
 pub use rules::{Library, MemoryLibrary, Rules};

@@ -36,8 +36,10 @@ pub fn merkle_root(domain: &str, leaves: &[[u8; 32]]) -> [u8; 32] {
     if leaves.is_empty() {
         return hash_parts(domain, &[b"empty"]);
     }
-    let mut level: Vec<[u8; 32]> =
-        leaves.iter().map(|leaf| hash_parts(domain, &[b"leaf", leaf])).collect();
+    let mut level: Vec<[u8; 32]> = leaves
+        .iter()
+        .map(|leaf| hash_parts(domain, &[b"leaf", leaf]))
+        .collect();
     while level.len() > 1 {
         level = level
             .chunks(2)
@@ -48,7 +50,10 @@ pub fn merkle_root(domain: &str, leaves: &[[u8; 32]]) -> [u8; 32] {
             })
             .collect();
     }
-    hash_parts(domain, &[b"root", &(leaves.len() as u64).to_be_bytes(), &level[0]])
+    hash_parts(
+        domain,
+        &[b"root", &(leaves.len() as u64).to_be_bytes(), &level[0]],
+    )
 }
 
 macro_rules! id_type {
@@ -149,8 +154,19 @@ id_type!(
 
 /// A height. Windows, deadlines and ages are counted in it.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug,
-    BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Debug,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 #[serde(transparent)]
 pub struct Slot(pub u64);
@@ -175,8 +191,7 @@ impl fmt::Display for Slot {
 
 /// Base units of AIC. JSON and TOML carry it as a decimal string of AIC.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default,
-    BorshSerialize, BorshDeserialize,
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
 )]
 pub struct Amount(pub u128);
 
@@ -202,7 +217,10 @@ impl Amount {
     /// `self × numerator ÷ denominator`, rounded down; `None` on overflow or a
     /// zero denominator.
     pub fn mul_div(self, numerator: u128, denominator: u128) -> Option<Amount> {
-        self.0.checked_mul(numerator)?.checked_div(denominator).map(Amount)
+        self.0
+            .checked_mul(numerator)?
+            .checked_div(denominator)
+            .map(Amount)
     }
 
     /// Basis points of it, rounded down.
@@ -271,12 +289,27 @@ mod tests {
 
     #[test]
     fn amounts_print_and_parse_back() {
-        for (text, base) in [("0", 0), ("12", 12 * AIC), ("0.5", AIC / 2), ("0.000000001", 1)] {
+        for (text, base) in [
+            ("0", 0),
+            ("12", 12 * AIC),
+            ("0.5", AIC / 2),
+            ("0.000000001", 1),
+        ] {
             let amount: Amount = text.parse().unwrap();
             assert_eq!(amount, Amount(base));
             assert_eq!(amount.to_string(), text);
         }
-        for bad in ["", ".", ".5", "1.", "-1", "1e3", "0.0000000001", "+1", "1.2.3"] {
+        for bad in [
+            "",
+            ".",
+            ".5",
+            "1.",
+            "-1",
+            "1e3",
+            "0.0000000001",
+            "+1",
+            "1.2.3",
+        ] {
             assert_eq!(bad.parse::<Amount>(), Err(BadAmount), "{bad}");
         }
         let too_much = format!("{}", u128::MAX);
@@ -285,7 +318,10 @@ mod tests {
 
     #[test]
     fn parts_do_not_collide_by_concatenation() {
-        assert_ne!(hash_parts("d", &[b"ab", b"c"]), hash_parts("d", &[b"a", b"bc"]));
+        assert_ne!(
+            hash_parts("d", &[b"ab", b"c"]),
+            hash_parts("d", &[b"a", b"bc"])
+        );
         assert_ne!(hash_parts("d", &[b"a"]), hash_parts("da", &[]));
     }
 

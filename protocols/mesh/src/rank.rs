@@ -36,9 +36,7 @@ pub fn coordinator_ranking(
         }
         let tickets = (record.stake.0 / stake_min.0.max(1)).clamp(1, TICKETS_MAX);
         let best = (0..tickets as u64)
-            .map(|n| {
-                hash_parts("aether/rank/v1", &[&job.0, &account.0, &n.to_be_bytes()])
-            })
+            .map(|n| hash_parts("aether/rank/v1", &[&job.0, &account.0, &n.to_be_bytes()]))
             .min()
             .unwrap_or([0xff; 32]);
         ranked.push((best, account));

@@ -16,8 +16,8 @@
 //!    output digests are the output's; the commitment commits to the trace.
 //!
 //! Every byte of the file is bound by one of these. A job that was refuted,
-//! or evidence whose measurement nobody listed, are results of their own and
-//! not successes.
+//! evidence that was stale, or whose measurement nobody listed, are results of
+//! their own and not successes.
 
 use crate::action::{Action, Payload, PostJob, Vcr};
 use crate::apply::{commitments_hold, verify_session_signature};
@@ -101,6 +101,9 @@ pub enum ReceiptError {
     /// The evidence does not appraise.
     #[error("evidence: {0}")]
     Evidence(String),
+    /// The evidence was older at the VCR than the network allows.
+    #[error("the evidence was {0} slots old when the VCR came")]
+    NotFresh(u64),
     /// The measurement is on nobody's list.
     #[error("the worker's measurement is not on the network's list")]
     Unmeasured,
@@ -128,6 +131,7 @@ impl ReceiptError {
             Self::NotSettled(_) => "not-settled",
             Self::SessionSignature => "bad-session-signature",
             Self::Evidence(_) => "evidence-refused",
+            Self::NotFresh(_) => "not-fresh",
             Self::Unmeasured => "unmeasured",
             Self::Trace(_) => "bad-trace",
             Self::Commitment => "bad-commitment",
@@ -210,8 +214,7 @@ impl Receipt {
         let id = JobId(self.job.id().0);
         let root = &self.header.state_root;
         verify_inclusion(root, &keys::job(&id), &self.record, &self.proof)?;
-        let record =
-            JobRecord::try_from_slice(&self.record).map_err(|_| ReceiptError::Record)?;
+        let record = JobRecord::try_from_slice(&self.record).map_err(|_| ReceiptError::Record)?;
         match record.status {
             JobStatus::Settled => {}
             JobStatus::Refuted => return Err(ReceiptError::NotSettled("refuted")),
@@ -227,7 +230,10 @@ impl Receipt {
             .job
             .clone()
             .verify(chain)
-            .map_err(|error| ReceiptError::Tx { what: "posting", error })?;
+            .map_err(|error| ReceiptError::Tx {
+                what: "posting",
+                error,
+            })?;
         let vcr_tx = self
             .vcr
             .clone()
@@ -236,7 +242,12 @@ impl Receipt {
         let Action::PostJob(terms) = job.action() else {
             return Err(ReceiptError::OtherTx("posting"));
         };
-        let Action::SubmitVcr { encoded, vcr, session_signature } = vcr_tx.action() else {
+        let Action::SubmitVcr {
+            encoded,
+            vcr,
+            session_signature,
+        } = vcr_tx.action()
+        else {
             return Err(ReceiptError::OtherTx("VCR"));
         };
         if vcr_tx.id() != settled.tx
@@ -252,7 +263,7 @@ impl Receipt {
         }
         let appraisal = self.appraise(rules, &record, vcr)?;
         self.check_trace(rules, &id, &record, vcr)?;
-        if !commitments_hold(rules, &[vcr]) {
+        if !commitments_hold(&[vcr]) {
             return Err(ReceiptError::Commitment);
         }
         Ok(Verified {
@@ -277,8 +288,14 @@ impl Receipt {
         if settled.evidence.slot != vcr.evidence.slot {
             return Err(ReceiptError::OtherTx("VCR"));
         }
-        let document =
-            Evidence { kind: vcr.evidence.kind, bytes: vcr.evidence.document.clone() };
+        let age = settled.slot.since(settled.evidence.slot);
+        if settled.evidence.slot >= settled.slot || age > rules.params().evidence_age_slots_max {
+            return Err(ReceiptError::NotFresh(age));
+        }
+        let document = Evidence {
+            kind: vcr.evidence.kind,
+            bytes: vcr.evidence.document.clone(),
+        };
         is_canonical(&document).map_err(|e| ReceiptError::Evidence(e.to_string()))?;
         let binding = Binding::new(
             rules.chain_id.as_bytes(),
@@ -289,8 +306,20 @@ impl Receipt {
         );
         let at = UnixTime(settled.time_ms / 1_000);
         let none = Endorsements::none();
-        let appraisal = appraise(&document, &none, &rules.anchors, &rules.policy, &binding, at)
-            .map_err(|refusal| ReceiptError::Evidence(refusal.to_string()))?;
+        let appraisal = appraise(
+            &document,
+            &none,
+            &rules.anchors,
+            &rules.policy,
+            &binding,
+            at,
+        )
+        .map_err(|refusal| ReceiptError::Evidence(refusal.to_string()))?;
+        if appraisal.signed_digest != settled.evidence.digest {
+            return Err(ReceiptError::Evidence(
+                "it is not the recorded one".to_owned(),
+            ));
+        }
         if !appraisal.measured {
             return Err(ReceiptError::Unmeasured);
         }
@@ -309,11 +338,15 @@ impl Receipt {
             return Err(ReceiptError::Trace("it is not the recorded one"));
         }
         if vcr.trace.first() != Some(&runs::header_element(&rules.chain_id, id, record)) {
-            return Err(ReceiptError::Trace("it does not begin with this job's header"));
+            return Err(ReceiptError::Trace(
+                "it does not begin with this job's header",
+            ));
         }
         let end = runs::final_state(&vcr.final_state).map_err(ReceiptError::Trace)?;
         if vcr.trace.last() != Some(&end.element) {
-            return Err(ReceiptError::Trace("the final state does not hash to its end"));
+            return Err(ReceiptError::Trace(
+                "the final state does not hash to its end",
+            ));
         }
         match &vcr.output {
             Payload::Inline(bytes) => {
@@ -329,7 +362,10 @@ impl Receipt {
     fn signers(&self, rules: &Rules) -> (usize, u64, u64) {
         let set = &rules.validators;
         let signed = set.validators().iter().enumerate().filter(|(i, _)| {
-            self.certificate.signers.get(i / 8).is_some_and(|byte| byte & (1 << (i % 8)) != 0)
+            self.certificate
+                .signers
+                .get(i / 8)
+                .is_some_and(|byte| byte & (1 << (i % 8)) != 0)
         });
         let (mut count, mut power) = (0, 0);
         for (_, v) in signed {

@@ -75,9 +75,7 @@ pub struct ModelRecord {
 }
 
 /// Where a job stands.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
     /// Payment locked, nobody assigned.
@@ -101,7 +99,10 @@ pub enum JobStatus {
 impl JobStatus {
     /// Whether nothing can follow.
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Settled | Self::Refuted | Self::Expired | Self::Cancelled)
+        matches!(
+            self,
+            Self::Settled | Self::Refuted | Self::Expired | Self::Cancelled
+        )
     }
 }
 
@@ -163,6 +164,10 @@ pub struct VcrRecord {
     pub closed: Option<Slot>,
     /// Challenge commits so far.
     pub commits: u32,
+    /// Of these, opened.
+    pub revealed: u32,
+    /// Of these, decided.
+    pub judged: u32,
 }
 
 /// How a job ended, in money.
@@ -224,9 +229,7 @@ pub struct JobRecord {
 }
 
 /// Where a challenge stands.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChallengeStatus {
     /// Hidden.
@@ -285,9 +288,16 @@ impl Supply {
     /// `balances + escrows + stakes + bonds + vesting + burned − minted =
     /// genesis supply`.
     pub fn is_conserved(&self) -> bool {
-        let held = [self.balances, self.escrows, self.stakes, self.bonds, self.vesting, self.burned]
-            .iter()
-            .try_fold(0u128, |sum, a| sum.checked_add(a.0));
+        let held = [
+            self.balances,
+            self.escrows,
+            self.stakes,
+            self.bonds,
+            self.vesting,
+            self.burned,
+        ]
+        .iter()
+        .try_fold(0u128, |sum, a| sum.checked_add(a.0));
         held.and_then(|h| h.checked_sub(self.minted.0)) == Some(self.genesis.0)
     }
 }

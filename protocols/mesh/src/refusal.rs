@@ -98,11 +98,12 @@ impl Refusal {
             | Refusal::NonceGap { .. }
             | Refusal::Balance { .. }
             | Refusal::NotNow(_)
+            // How far ahead depends on how far we have come.
+            | Refusal::ExpiryTooFar(_)
             // Evidence names a block that may be ours only in a moment.
             | Refusal::Evidence(_) => Blame::NotYet,
             Refusal::Expired(_) | Refusal::NonceUsed { .. } | Refusal::Over(_) => Blame::TooLate,
-            Refusal::ExpiryTooFar(_)
-            | Refusal::Never(_)
+            Refusal::Never(_)
             | Refusal::Model(_)
             | Refusal::Input(_)
             | Refusal::Vcr(_) => Blame::Sender,

@@ -80,7 +80,11 @@ pub struct MemoryLibrary {
 impl MemoryLibrary {
     /// Empty.
     pub fn new(limits: aether_inference::Limits) -> Self {
-        Self { limits, blobs: Mutex::default(), programs: Mutex::default() }
+        Self {
+            limits,
+            blobs: Mutex::default(),
+            programs: Mutex::default(),
+        }
     }
 
     /// Adds bytes.
@@ -94,7 +98,9 @@ impl MemoryLibrary {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic elsewhere while holding the map leaves it whole: inserts are
     // single operations.
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl Library for MemoryLibrary {

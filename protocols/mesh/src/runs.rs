@@ -21,7 +21,10 @@ pub fn model_id(program: &Program) -> ModelId {
 }
 
 fn bundle_limits(limits: &Limits) -> BundleLimits {
-    BundleLimits { max_bytes: limits.blob_bytes_max, ..BundleLimits::default() }
+    BundleLimits {
+        max_bytes: limits.blob_bytes_max,
+        ..BundleLimits::default()
+    }
 }
 
 /// Decodes an encoded input and checks it against the model's signature:
@@ -35,7 +38,10 @@ pub fn decode_input(
     let names = named.iter().map(|(name, _)| name.as_str());
     if !names.eq(program.inputs().iter().map(|i| i.name.as_str())) {
         let wanted: Vec<&str> = program.inputs().iter().map(|i| i.name.as_str()).collect();
-        return Err(format!("the model takes the inputs {}, in this order", wanted.join(", ")));
+        return Err(format!(
+            "the model takes the inputs {}, in this order",
+            wanted.join(", ")
+        ));
     }
     let tensors: Vec<Tensor> = named.into_iter().map(|(_, tensor)| tensor).collect();
     program.check_inputs(&tensors).map_err(|e| e.to_string())?;
@@ -131,11 +137,24 @@ pub fn check_output(
     if end.state.status != Status::Done {
         return Ok(());
     }
-    let listed = end.state.outputs(program).ok_or("the final state is not this model's")?;
+    let listed = end
+        .state
+        .outputs(program)
+        .ok_or("the final state is not this model's")?;
     let right = outputs.len() == listed.len()
-        && outputs.iter().zip(program.outputs()).all(|((name, _), o)| *name == o.name)
-        && outputs.iter().zip(listed).all(|((_, tensor), line)| tensor.digest() == line.digest);
-    if right { Ok(()) } else { Err("the output is not the one the final state lists") }
+        && outputs
+            .iter()
+            .zip(program.outputs())
+            .all(|((name, _), o)| *name == o.name)
+        && outputs
+            .iter()
+            .zip(listed)
+            .all(|((_, tensor), line)| tensor.digest() == line.digest);
+    if right {
+        Ok(())
+    } else {
+        Err("the output is not the one the final state lists")
+    }
 }
 
 /// The same for a verifier who does not hold the model: names are not
@@ -153,7 +172,11 @@ pub fn check_output_digests(
     let mut listed: Vec<Digest> = end.state.live.iter().map(|line| line.digest).collect();
     given.sort_unstable();
     listed.sort_unstable();
-    if given == listed { Ok(()) } else { Err("the output is not the one the final state lists") }
+    if given == listed {
+        Ok(())
+    } else {
+        Err("the output is not the one the final state lists")
+    }
 }
 
 fn decoded(
@@ -208,5 +231,8 @@ pub fn reexecute(
     let header = trace_header(disputed.chain, disputed.id, disputed.job);
     let result = execute_step(program, &header, &witness, limits, disputed.before)
         .map_err(|e| e.to_string())?;
-    Ok(Rerun { element: result.element_after, gas: result.gas })
+    Ok(Rerun {
+        element: result.element_after,
+        gas: result.gas,
+    })
 }

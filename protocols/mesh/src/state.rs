@@ -39,7 +39,10 @@ pub struct Overlay<'a> {
 impl<'a> Overlay<'a> {
     /// Nothing written yet.
     pub fn new(base: &'a dyn StateReader) -> Self {
-        Self { base, writes: Writes::new() }
+        Self {
+            base,
+            writes: Writes::new(),
+        }
     }
 
     /// Sets a key.
@@ -87,7 +90,10 @@ impl StateReader for Overlay<'_> {
         }
         // Enough from below that even if all removed keys were among them,
         // `limit` entries remain.
-        for (key, value) in self.base.scan(prefix, from, limit.saturating_add(removed))? {
+        for (key, value) in self
+            .base
+            .scan(prefix, from, limit.saturating_add(removed))?
+        {
             merged.insert(key, value);
         }
         for (key, value) in written {
@@ -148,7 +154,10 @@ mod tests {
         over.put(b"a25".to_vec(), b"new".to_vec());
         let keys = |limit, from: &[u8]| -> Vec<String> {
             let found = over.scan(b"a", from, limit).unwrap();
-            found.into_iter().map(|(k, _)| String::from_utf8(k).unwrap()).collect()
+            found
+                .into_iter()
+                .map(|(k, _)| String::from_utf8(k).unwrap())
+                .collect()
         };
         assert_eq!(keys(10, b""), ["a2", "a25", "a3"]);
         assert_eq!(keys(2, b""), ["a2", "a25"]);

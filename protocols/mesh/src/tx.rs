@@ -83,14 +83,21 @@ impl TxBody {
     pub fn sign(&self, key: &SigningKey, chain: &ChainId) -> SignedTx {
         let body = self.encode();
         let signature = key.sign(&sign_bytes(chain, &body)).to_bytes();
-        SignedTx { body, signer: Account(key.verifying_key().to_bytes()), signature }
+        SignedTx {
+            body,
+            signer: Account(key.verifying_key().to_bytes()),
+            signature,
+        }
     }
 }
 
 impl SignedTx {
     /// Its id.
     pub fn id(&self) -> TxId {
-        TxId(hash_parts("aether/txid/v1", &[self.signer.as_bytes(), &self.body]))
+        TxId(hash_parts(
+            "aether/txid/v1",
+            &[self.signer.as_bytes(), &self.body],
+        ))
     }
 
     /// Size on the wire and in a block: what fees are paid for.
@@ -120,7 +127,10 @@ impl SignedTx {
     /// From the generated type.
     pub fn from_pb(tx: &pb::SignedTx) -> Result<Self, WireError> {
         if tx.body.len() > TX_BODY_BYTES_MAX {
-            return Err(WireError::TooLong { got: tx.body.len(), limit: TX_BODY_BYTES_MAX });
+            return Err(WireError::TooLong {
+                got: tx.body.len(),
+                limit: TX_BODY_BYTES_MAX,
+            });
         }
         Ok(Self {
             body: tx.body.clone(),
@@ -144,8 +154,16 @@ impl SignedTx {
             &Signature::from_bytes(&self.signature),
         )
         .map_err(|_| TxError::Signature)?;
-        let body = TxBody { nonce: pb.nonce, expiry_slot: Slot(pb.expiry_slot), action };
-        Ok(VerifiedTx { id: self.id(), signed: self, body })
+        let body = TxBody {
+            nonce: pb.nonce,
+            expiry_slot: Slot(pb.expiry_slot),
+            action,
+        };
+        Ok(VerifiedTx {
+            id: self.id(),
+            signed: self,
+            body,
+        })
     }
 }
 

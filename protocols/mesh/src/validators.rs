@@ -97,7 +97,11 @@ impl ValidatorSet {
             encoded.extend_from_slice(&v.power.to_be_bytes());
         }
         let hash = hash_parts("aether/validators/v1", &[&encoded]);
-        Ok(Self { validators, total_power, hash })
+        Ok(Self {
+            validators,
+            total_power,
+            hash,
+        })
     }
 
     /// From stored records.
@@ -107,7 +111,11 @@ impl ValidatorSet {
             .map(|r| {
                 let vote_key = bls::PublicKey::from_bytes(&r.vote_key)
                     .map_err(|_| ValidatorSetError::BadKey)?;
-                Ok(Validator { account: r.account, vote_key, power: r.power })
+                Ok(Validator {
+                    account: r.account,
+                    vote_key,
+                    power: r.power,
+                })
             })
             .collect::<Result<Vec<_>, _>>()?;
         Self::new(validators)
@@ -140,7 +148,9 @@ impl ValidatorSet {
 
     /// Position of an account.
     pub fn index_of(&self, account: &Account) -> Option<usize> {
-        self.validators.binary_search_by(|v| v.account.cmp(account)).ok()
+        self.validators
+            .binary_search_by(|v| v.account.cmp(account))
+            .ok()
     }
 
     /// The validator of an account.
@@ -193,7 +203,11 @@ mod tests {
             .enumerate()
             .map(|(i, &power)| {
                 let key = bls::SecretKey::from_key_material(&[i as u8 + 1; 32]).unwrap();
-                Validator { account: Account([i as u8; 32]), vote_key: key.public_key(), power }
+                Validator {
+                    account: Account([i as u8; 32]),
+                    vote_key: key.public_key(),
+                    power,
+                }
             })
             .collect();
         ValidatorSet::new(validators).unwrap()
@@ -205,9 +219,14 @@ mod tests {
         for start in [1u64, 57, 130] {
             let mut seen = BTreeMap::new();
             for h in start..start + 40 {
-                *seen.entry(equal.proposer(Slot(h), 0, 600).account).or_insert(0) += 1;
+                *seen
+                    .entry(equal.proposer(Slot(h), 0, 600).account)
+                    .or_insert(0) += 1;
             }
-            assert!(seen.len() == 4 && seen.values().all(|n| (9..=11).contains(n)), "{seen:?}");
+            assert!(
+                seen.len() == 4 && seen.values().all(|n| (9..=11).contains(n)),
+                "{seen:?}"
+            );
         }
         let skewed = set(&[60, 20, 20]);
         let first = (1..=100)
@@ -242,7 +261,10 @@ mod tests {
         assert_eq!(ValidatorSet::new(v.clone()), Err(ValidatorSetError::Order));
         v.reverse();
         v[0].power = 0;
-        assert_eq!(ValidatorSet::new(v.clone()), Err(ValidatorSetError::NoPower));
+        assert_eq!(
+            ValidatorSet::new(v.clone()),
+            Err(ValidatorSetError::NoPower)
+        );
         v[0].power = u64::MAX / 3;
         assert_eq!(ValidatorSet::new(v), Err(ValidatorSetError::TooMuchPower));
         assert_eq!(ValidatorSet::new(vec![]), Err(ValidatorSetError::Empty));

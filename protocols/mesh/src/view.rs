@@ -31,9 +31,9 @@ pub fn load<T: BorshDeserialize>(
 ) -> Result<Option<T>, Refusal> {
     match state.get(key)? {
         None => Ok(None),
-        Some(bytes) => {
-            T::try_from_slice(&bytes).map(Some).map_err(|_| Refusal::Corrupted(what))
-        }
+        Some(bytes) => T::try_from_slice(&bytes)
+            .map(Some)
+            .map_err(|_| Refusal::Corrupted(what)),
     }
 }
 
@@ -44,7 +44,9 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn new(base: &'a dyn StateReader) -> Self {
-        Self { over: Overlay::new(base) }
+        Self {
+            over: Overlay::new(base),
+        }
     }
 
     pub(crate) fn into_writes(self) -> Writes {
@@ -156,7 +158,12 @@ impl<'a> View<'a> {
     // --- money -------------------------------------------------------------
 
     /// Moves an amount between buckets of the books.
-    pub(crate) fn shift(&mut self, from: Bucket, to: Bucket, amount: Amount) -> Result<(), Refusal> {
+    pub(crate) fn shift(
+        &mut self,
+        from: Bucket,
+        to: Bucket,
+        amount: Amount,
+    ) -> Result<(), Refusal> {
         let mut supply = self.supply()?;
         {
             let source = bucket(&mut supply, from);
@@ -174,10 +181,10 @@ impl<'a> View<'a> {
     /// Takes from a free balance into another bucket.
     pub(crate) fn debit(&mut self, a: &Account, amount: Amount, to: Bucket) -> Result<(), Refusal> {
         let mut record = self.account(a)?;
-        record.balance = record
-            .balance
-            .checked_sub(amount)
-            .ok_or(Refusal::Balance { needs: amount, has: record.balance })?;
+        record.balance = record.balance.checked_sub(amount).ok_or(Refusal::Balance {
+            needs: amount,
+            has: record.balance,
+        })?;
         self.store(keys::account(a), &record)?;
         self.shift(Bucket::Balances, to, amount)
     }
@@ -193,19 +200,19 @@ impl<'a> View<'a> {
             return Ok(());
         }
         let mut record = self.account(a)?;
-        record.balance = record.balance.checked_add(amount).ok_or(Refusal::Overflow)?;
+        record.balance = record
+            .balance
+            .checked_add(amount)
+            .ok_or(Refusal::Overflow)?;
         self.store(keys::account(a), &record)?;
         self.shift(from, Bucket::Balances, amount)
     }
 
     /// Takes from a worker's stake into another bucket; at most what is there.
-    pub(crate) fn slash_worker(
-        &mut self,
-        a: &Account,
-        amount: Amount,
-    ) -> Result<Amount, Refusal> {
-        let mut worker =
-            self.worker(a)?.ok_or(Refusal::Corrupted("an assigned worker has no record"))?;
+    pub(crate) fn slash_worker(&mut self, a: &Account, amount: Amount) -> Result<Amount, Refusal> {
+        let mut worker = self
+            .worker(a)?
+            .ok_or(Refusal::Corrupted("an assigned worker has no record"))?;
         let taken = amount.min(worker.stake);
         worker.stake = worker.stake.checked_sub(taken).ok_or(Refusal::Overflow)?;
         self.put_worker(a, &worker)?;

@@ -43,7 +43,10 @@ pub enum WireError {
 /// Decodes a canonical message of at most `limit` bytes.
 pub fn decode<M: Message + Default>(bytes: &[u8], limit: usize) -> Result<M, WireError> {
     if bytes.len() > limit {
-        return Err(WireError::TooLong { got: bytes.len(), limit });
+        return Err(WireError::TooLong {
+            got: bytes.len(),
+            limit,
+        });
     }
     let message = M::decode(bytes).map_err(|e| WireError::Malformed(e.to_string()))?;
     // `encoded_len` first: a mismatch needs no second allocation.

@@ -5,15 +5,16 @@
 //! - Reveals are taken when the window has closed, so nobody can copy one
 //!   into a commit of its own.
 //! - A reveal only enters a queue; verdicts are worked off at the beginning
-//!   of later blocks within a budget of gas, at least one a block, and
-//!   settlement waits for them. Floods delay nothing but themselves.
+//!   of later blocks within a budget of gas (a witness' bytes count too), at
+//!   least one a block, and settlement waits for them: a flood of challenges
+//!   cannot slow down blocks.
 //! - The verdict: the opening must prove both elements under the VCR's
 //!   commitment, the witness must be the preimage of the first, and the step
 //!   re-executed from it must not give the second. Anything malformed is the
 //!   challenger's fault.
 
-use super::jobs::{known, model_of, program_of};
 use super::Env;
+use super::jobs::{known, model_of, program_of};
 use crate::action::Challenge;
 use crate::events::StateEvent;
 use crate::keys;
@@ -33,16 +34,17 @@ pub fn challenge_commitment(
 ) -> [u8; 32] {
     hash_parts(
         "aether/challenge/v1",
-        &[challenger.as_bytes(), vcr.as_bytes(), encoded_challenge, salt],
+        &[
+            challenger.as_bytes(),
+            vcr.as_bytes(),
+            encoded_challenge,
+            salt,
+        ],
     )
 }
 
 /// The least bond for a witness of so many bytes and a step of so much gas.
-pub fn bond_required(
-    params: &crate::genesis::Params,
-    witness_bytes: u64,
-    step_gas: u64,
-) -> Amount {
+pub fn bond_required(params: &crate::genesis::Params, witness_bytes: u64, step_gas: u64) -> Amount {
     let units = u128::from(witness_bytes) + u128::from(step_gas / 1_024);
     let price = units.saturating_mul(u128::from(params.challenge_unit_price));
     Amount(price.max(params.challenge_bond_min.0))
@@ -71,9 +73,14 @@ pub(super) fn commit(
         return Err(Refusal::Never("the bond is below challenge_bond_min"));
     }
     if view.challenge(id, challenger)?.is_some() {
-        return Err(Refusal::Over("this account has challenged this VCR already"));
+        return Err(Refusal::Over(
+            "this account has challenged this VCR already",
+        ));
     }
-    vcr.commits += 1;
+    vcr.commits = vcr
+        .commits
+        .checked_add(1)
+        .ok_or(Refusal::NotNow("too many challenges"))?;
     view.debit(challenger, bond, Bucket::Bonds)?;
     let record = ChallengeRecord {
         status: ChallengeStatus::Committed,
@@ -86,7 +93,10 @@ pub(super) fn commit(
     };
     view.put_challenge(id, challenger, &record)?;
     view.put_job(id, &job)?;
-    events.push(StateEvent::ChallengeCommitted { job: *id, challenger: *challenger });
+    events.push(StateEvent::ChallengeCommitted {
+        job: *id,
+        challenger: *challenger,
+    });
     Ok(())
 }
 
@@ -104,7 +114,9 @@ pub(super) fn reveal(
     let mut job = known(view, id)?;
     let reveal_slots = env.rules.params().reveal_slots;
     let vcr = open_vcr(&mut job)?;
-    let closed = vcr.closed.ok_or(Refusal::NotNow("the challenge window is still open"))?;
+    let closed = vcr
+        .closed
+        .ok_or(Refusal::NotNow("the challenge window is still open"))?;
     if env.ctx.slot > closed.after(reveal_slots) {
         return Err(Refusal::Over("the time for reveals has passed"));
     }
@@ -121,11 +133,15 @@ pub(super) fn reveal(
     // node can judge; what they hold is judged later, at the challenger's risk.
     let limits = &env.rules.params().limits;
     if challenge.witness.bytes_len > limits.witness_bytes_max {
-        return Err(Refusal::Never("the witness is larger than the network allows"));
+        return Err(Refusal::Never(
+            "the witness is larger than the network allows",
+        ));
     }
     if env.library.blob(&challenge.witness).is_none() {
         return Err(Refusal::BlobMissing(challenge.witness));
     }
+    vcr.revealed = vcr.revealed.saturating_add(1);
+    view.put_job(id, &job)?;
     record.status = ChallengeStatus::Revealed;
     record.step = challenge.step;
     record.revealed = encoded.to_vec();
@@ -147,6 +163,12 @@ fn open_vcr(job: &mut JobRecord) -> Result<&mut VcrRecord, Refusal> {
     }
 }
 
+/// Gas that a verdict costs besides the step's: points to decode and two
+/// pairings, about two milliseconds where a gas takes a nanosecond.
+const VERDICT_GAS: u64 = 2_000_000;
+/// Gas that a byte of witness costs: it is read, decoded and hashed.
+const WITNESS_BYTE_GAS: u64 = 4;
+
 /// Works off the verdict queue within this block's budget.
 pub(super) fn work_off_verdicts(
     env: &Env<'_>,
@@ -155,14 +177,18 @@ pub(super) fn work_off_verdicts(
 ) -> Result<(), Refusal> {
     const VERDICTS_PER_BLOCK_MAX: usize = 64;
     let mut left = env.rules.params().verdict_gas_per_block;
-    for (key, _) in view.scan(keys::VERDICTS, b"", VERDICTS_PER_BLOCK_MAX)? {
-        if left == 0 {
+    for (n, (key, _)) in view
+        .scan(keys::VERDICTS, b"", VERDICTS_PER_BLOCK_MAX)?
+        .into_iter()
+        .enumerate()
+    {
+        if n > 0 && left == 0 {
             break;
         }
         let (job, challenger) = split_verdict(&key)?;
-        let gas = judge(env, view, events, &job, &challenger)?;
+        let cost = judge(env, view, events, &job, &challenger)?;
         view.remove(key);
-        left = left.saturating_sub(gas.max(1));
+        left = left.saturating_sub(cost);
     }
     Ok(())
 }
@@ -176,7 +202,7 @@ fn split_verdict(key: &[u8]) -> Result<(JobId, Account), Refusal> {
     Ok((job, challenger))
 }
 
-/// Judges one revealed challenge and returns the gas it took.
+/// Judges one revealed challenge and returns what it took of the budget.
 fn judge(
     env: &Env<'_>,
     view: &mut View<'_>,
@@ -184,18 +210,29 @@ fn judge(
     id: &JobId,
     challenger: &Account,
 ) -> Result<u64, Refusal> {
-    let job = known(view, id)?;
+    let mut job = known(view, id)?;
     let mut record = view
         .challenge(id, challenger)?
         .ok_or(Refusal::Corrupted("a queued verdict has no challenge"))?;
-    let verdict = verdict(env, view, id, &job, &record)?;
+    let Ok(challenge) = Challenge::decode(&record.revealed) else {
+        return Err(Refusal::Corrupted("a revealed challenge does not decode"));
+    };
+    let verdict = verdict(env, view, id, &job, &record, &challenge)?;
+    if let Some(vcr) = &mut job.vcr {
+        vcr.judged = vcr.judged.saturating_add(1);
+    }
+    view.put_job(id, &job)?;
     let (status, gas, reason) = match verdict {
         Verdict::Differs { gas } => (ChallengeStatus::Upheld, gas, None),
-        Verdict::Equal { gas } => {
-            (ChallengeStatus::Failed, gas, Some("the step is right".to_owned()))
-        }
-        Verdict::Malformed(why) => (ChallengeStatus::Forfeited, 0, Some(why)),
+        Verdict::Equal { gas } => (
+            ChallengeStatus::Failed,
+            gas,
+            Some("the step is right".to_owned()),
+        ),
+        Verdict::Malformed { why, gas } => (ChallengeStatus::Forfeited, gas, Some(why)),
     };
+    let bytes = challenge.witness.bytes_len.saturating_mul(WITNESS_BYTE_GAS);
+    let cost = gas.saturating_add(bytes).saturating_add(VERDICT_GAS);
     record.status = status;
     record.gas = gas;
     record.revealed = Vec::new();
@@ -208,7 +245,7 @@ fn judge(
         reason,
         gas,
     });
-    Ok(gas)
+    Ok(cost)
 }
 
 enum Verdict {
@@ -216,8 +253,8 @@ enum Verdict {
     Differs { gas: u64 },
     /// The worker was right.
     Equal { gas: u64 },
-    /// The challenge proves nothing.
-    Malformed(String),
+    /// The challenge proves nothing; `gas` is what finding out took at most.
+    Malformed { why: String, gas: u64 },
 }
 
 fn verdict(
@@ -226,12 +263,22 @@ fn verdict(
     id: &JobId,
     job: &JobRecord,
     record: &ChallengeRecord,
+    challenge: &Challenge,
 ) -> Result<Verdict, Refusal> {
-    let malformed = |why: &str| Ok(Verdict::Malformed(why.to_owned()));
-    let vcr = job.vcr.as_ref().ok_or(Refusal::Corrupted("a challenged job has no VCR"))?;
-    let Ok(challenge) = Challenge::decode(&record.revealed) else {
-        return Err(Refusal::Corrupted("a revealed challenge does not decode"));
+    let malformed = |why: &str| {
+        Ok(Verdict::Malformed {
+            why: why.to_owned(),
+            gas: 0,
+        })
     };
+    let vcr = job
+        .vcr
+        .as_ref()
+        .ok_or(Refusal::Corrupted("a challenged job has no VCR"))?;
+    // What can be told without the witness is told first.
+    if record.bond < bond_required(env.rules.params(), challenge.witness.bytes_len, 0) {
+        return malformed("the bond does not cover the witness");
+    }
     if challenge.step >= vcr.elements {
         return malformed("the trace has no such step");
     }
@@ -267,11 +314,18 @@ fn verdict(
     let limits = env.rules.genesis.run_limits(job.gas_limit);
     let rerun = match runs::reexecute(&program, &disputed, &limits, &witness) {
         Ok(rerun) => rerun,
-        Err(why) => return Ok(Verdict::Malformed(why)),
+        Err(why) => {
+            let gas = limits.max_step_gas.min(job.gas_limit);
+            return Ok(Verdict::Malformed { why, gas });
+        }
     };
     let needed = bond_required(env.rules.params(), challenge.witness.bytes_len, rerun.gas);
     if record.bond < needed {
-        return malformed("the bond does not cover the witness and the step's gas");
+        let why = "the bond does not cover the witness and the step's gas".to_owned();
+        return Ok(Verdict::Malformed {
+            why,
+            gas: rerun.gas,
+        });
     }
     if rerun.element == Some(challenge.after) {
         Ok(Verdict::Equal { gas: rerun.gas })

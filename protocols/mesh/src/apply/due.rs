@@ -5,7 +5,8 @@
 //! - A job without a VCR past its deadline expires: the payment goes back;
 //!   only a worker that had accepted loses standing.
 //! - A window closes after its last slot, once proposers with more than 1/3
-//!   of stake have made blocks since the VCR (censors cannot outwait it).
+//!   of stake have made blocks since the VCR (censors cannot outwait it). The
+//!   block that closes it does not count: it can hold no commit any more.
 //! - With commits, reveals follow for a fixed time; the end waits for every
 //!   verdict. One upheld challenge refutes; otherwise the job settles.
 
@@ -72,8 +73,7 @@ fn free_vested(view: &mut View<'_>, slot: Slot) -> Result<(), Refusal> {
             .get(..32)
             .and_then(Account::from_slice)
             .ok_or(Refusal::Corrupted("vesting key"))?;
-        let amount =
-            Amount::try_from_slice(&value).map_err(|_| Refusal::Corrupted("vesting"))?;
+        let amount = Amount::try_from_slice(&value).map_err(|_| Refusal::Corrupted("vesting"))?;
         view.remove(key);
         view.credit(&account, amount, Bucket::Vesting)?;
     }
@@ -117,7 +117,11 @@ fn expire(
             view.put_worker(&assignment.worker, &worker)?;
         }
     }
-    let outcome = Outcome { slot: env.ctx.slot, refunded: job.payment, ..Outcome::default() };
+    let outcome = Outcome {
+        slot: env.ctx.slot,
+        refunded: job.payment,
+        ..Outcome::default()
+    };
     job.status = JobStatus::Expired;
     job.outcome = Some(outcome.clone());
     view.put_job(id, &job)?;
@@ -134,11 +138,16 @@ fn look_at_window(
 ) -> Result<(), Refusal> {
     let slot = env.ctx.slot;
     let next = slot.after(1);
-    let vcr = job.vcr.as_mut().ok_or(Refusal::Corrupted("a submitted job has no VCR"))?;
+    let vcr = job
+        .vcr
+        .as_mut()
+        .ok_or(Refusal::Corrupted("a submitted job has no VCR"))?;
     let closed = match vcr.closed {
         Some(closed) => closed,
+        // The entry for the slot after the window stands already.
+        None if slot <= vcr.window_end => return Ok(()),
         None => {
-            if slot <= vcr.window_end || !enough_proposers(env, view, vcr.slot)? {
+            if !enough_proposers(env, view, vcr.slot)? {
                 view.set_due(next, id);
                 return Ok(());
             }
@@ -147,34 +156,37 @@ fn look_at_window(
                 let reveal_until = slot.after(env.rules.params().reveal_slots);
                 view.put_job(id, &job)?;
                 view.set_due(next, id);
-                events.push(StateEvent::WindowClosed { job: *id, reveal_until });
+                events.push(StateEvent::WindowClosed {
+                    job: *id,
+                    reveal_until,
+                });
                 return Ok(());
             }
             slot
         }
     };
-    let challenges = challenges_of(view, id)?;
     let reveals_over = slot > closed.after(env.rules.params().reveal_slots);
-    let undecided = challenges.iter().any(|(_, c)| match c.status {
-        ChallengeStatus::Revealed => true,
-        ChallengeStatus::Committed => !reveals_over,
-        _ => false,
-    });
-    if undecided {
+    let revealing = !reveals_over && vcr.revealed < vcr.commits;
+    if revealing || vcr.judged < vcr.revealed {
         view.set_due(next, id);
         return Ok(());
     }
-    if challenges.iter().any(|(_, c)| c.status == ChallengeStatus::Upheld) {
+    let challenges = challenges_of(view, id)?;
+    if challenges
+        .iter()
+        .any(|(_, c)| c.status == ChallengeStatus::Upheld)
+    {
         refute(env, view, events, id, job, challenges)
     } else {
         settle(env, view, events, id, job, challenges)
     }
 }
 
-/// Whether blocks since the VCR's were made by holders of more than a third.
+/// Whether the blocks after the VCR's and before this one were made by holders
+/// of more than a third.
 fn enough_proposers(env: &Env<'_>, view: &View<'_>, since: Slot) -> Result<bool, Refusal> {
     let from = keys::proposer(since.after(1));
-    let span = env.ctx.slot.since(since) as usize;
+    let span = env.ctx.slot.since(since.after(1)) as usize;
     let mut seen = BTreeSet::new();
     let mut power = 0u64;
     for (_, value) in view.scan(keys::PROPOSERS, &from, span)? {
@@ -197,8 +209,10 @@ fn challenges_of(view: &View<'_>, id: &JobId) -> Result<Challenges, Refusal> {
     let prefix = keys::challenges(id);
     let mut found = Vec::new();
     for (key, value) in view.scan(&prefix, b"", usize::MAX)? {
-        let account =
-            key.get(prefix.len()..).and_then(Account::from_slice).ok_or_else(corrupted)?;
+        let account = key
+            .get(prefix.len()..)
+            .and_then(Account::from_slice)
+            .ok_or_else(corrupted)?;
         let record = ChallengeRecord::try_from_slice(&value).map_err(|_| corrupted())?;
         found.push((account, record));
     }
@@ -254,10 +268,18 @@ fn settle(
     mut challenges: Challenges,
 ) -> Result<(), Refusal> {
     let p = env.rules.params();
-    let assignment =
-        job.assignment.clone().ok_or(Refusal::Corrupted("a settled job has no assignment"))?;
-    let worker_reward = job.payment.bps(p.worker_reward_bps).ok_or(Refusal::Overflow)?;
-    let coordinator_reward = job.payment.bps(p.coordinator_reward_bps).ok_or(Refusal::Overflow)?;
+    let assignment = job
+        .assignment
+        .clone()
+        .ok_or(Refusal::Corrupted("a settled job has no assignment"))?;
+    let worker_reward = job
+        .payment
+        .bps(p.worker_reward_bps)
+        .ok_or(Refusal::Overflow)?;
+    let coordinator_reward = job
+        .payment
+        .bps(p.coordinator_reward_bps)
+        .ok_or(Refusal::Overflow)?;
     let net_burn = job
         .payment
         .checked_sub(worker_reward)
@@ -305,10 +327,15 @@ fn refute(
     mut challenges: Challenges,
 ) -> Result<(), Refusal> {
     let p = env.rules.params();
-    let assignment =
-        job.assignment.clone().ok_or(Refusal::Corrupted("a refuted job has no assignment"))?;
+    let assignment = job
+        .assignment
+        .clone()
+        .ok_or(Refusal::Corrupted("a refuted job has no assignment"))?;
     view.credit(&job.requester, job.payment, Bucket::Escrows)?;
-    let due = assignment.worker_stake.bps(p.slash_bps).ok_or(Refusal::Overflow)?;
+    let due = assignment
+        .worker_stake
+        .bps(p.slash_bps)
+        .ok_or(Refusal::Overflow)?;
     let slashed = view.slash_worker(&assignment.worker, due)?;
     let winners: Vec<(Account, Amount)> = challenges
         .iter()
@@ -316,7 +343,11 @@ fn refute(
         .take(p.challengers_max as usize)
         .map(|(account, c)| (*account, c.bond))
         .collect();
-    let largest_bond = winners.iter().map(|(_, bond)| *bond).max().unwrap_or_default();
+    let largest_bond = winners
+        .iter()
+        .map(|(_, bond)| *bond)
+        .max()
+        .unwrap_or_default();
     let cap = largest_bond
         .checked_add(job.payment)
         .and_then(|sum| sum.mul_div(u128::from(p.challenge_reward_multiple), 1))
@@ -345,6 +376,10 @@ fn refute(
     job.status = JobStatus::Refuted;
     job.outcome = Some(outcome.clone());
     view.put_job(id, &job)?;
-    events.push(StateEvent::JobRefuted { job: *id, worker: assignment.worker, outcome });
+    events.push(StateEvent::JobRefuted {
+        job: *id,
+        worker: assignment.worker,
+        outcome,
+    });
     Ok(())
 }

@@ -21,11 +21,15 @@ pub(super) fn appraise_bound(
     kinds: &[u8],
 ) -> Result<EvidenceSummary, Refusal> {
     if !kinds.is_empty() && !kinds.contains(&evidence.kind.code()) {
-        return Err(Refusal::Never("the job does not accept this kind of evidence"));
+        return Err(Refusal::Never(
+            "the job does not accept this kind of evidence",
+        ));
     }
     let age_max = env.rules.params().evidence_age_slots_max;
     if evidence.slot >= env.ctx.slot {
-        return Err(Refusal::NotNow("the evidence names a slot that has no block yet"));
+        return Err(Refusal::NotNow(
+            "the evidence names a slot that has no block yet",
+        ));
     }
     if env.ctx.slot.since(evidence.slot) > age_max {
         return Err(Refusal::Over("the evidence is too old"));
@@ -38,7 +42,10 @@ pub(super) fn appraise_bound(
         evidence.slot.0,
         block.as_bytes(),
     );
-    let document = Evidence { kind: evidence.kind, bytes: evidence.document.clone() };
+    let document = Evidence {
+        kind: evidence.kind,
+        bytes: evidence.document.clone(),
+    };
     is_canonical(&document).map_err(|e| Refusal::Evidence(e.to_string()))?;
     let appraisal = appraise(
         &document,

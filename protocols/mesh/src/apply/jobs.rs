@@ -9,9 +9,9 @@
 //!   fresh evidence; without it in time the next rank may assign, at no
 //!   penalty.
 
+use super::Env;
 use super::evidence::appraise_bound;
 use super::reputation::reputation_now;
-use super::Env;
 use crate::action::{BoundEvidence, Payload, PostJob};
 use crate::blob::BlobRef;
 use crate::events::StateEvent;
@@ -40,9 +40,16 @@ pub(super) fn register_model(
     if view.model(&id)?.is_some() {
         return Err(Refusal::Over("this model is registered already"));
     }
-    let record = ModelRecord { onnx: *onnx, owner: *owner, slot: env.ctx.slot };
+    let record = ModelRecord {
+        onnx: *onnx,
+        owner: *owner,
+        slot: env.ctx.slot,
+    };
     view.store(keys::model(&id), &record)?;
-    events.push(StateEvent::ModelRegistered { model: id, onnx: onnx.id });
+    events.push(StateEvent::ModelRegistered {
+        model: id,
+        onnx: onnx.id,
+    });
     Ok(())
 }
 
@@ -61,7 +68,9 @@ pub(super) fn post(
         return Err(Refusal::Never("the deadline is zero or too far ahead"));
     }
     if job.gas_limit == 0 || job.gas_limit > p.limits.job_gas_max {
-        return Err(Refusal::Never("the gas limit is zero or over the network's"));
+        return Err(Refusal::Never(
+            "the gas limit is zero or over the network's",
+        ));
     }
     let model: ModelRecord = view
         .model(&job.model)?
@@ -69,7 +78,9 @@ pub(super) fn post(
     let program = program_of(env, &model)?;
     let bytes = match &job.input {
         Payload::Inline(bytes) if bytes.len() as u64 > p.limits.inline_bytes_max => {
-            return Err(Refusal::Never("the inline input is too long: send it as a blob"));
+            return Err(Refusal::Never(
+                "the inline input is too long: send it as a blob",
+            ));
         }
         Payload::Inline(bytes) => bytes.as_slice().into(),
         Payload::Blob(blob) => env.library.blob(blob).ok_or(Refusal::BlobMissing(*blob))?,
@@ -91,7 +102,10 @@ pub(super) fn post(
         seed: job.seed,
         posted: env.ctx.slot,
         deadline: env.ctx.slot.after(job.deadline_slots),
-        window_slots: env.rules.genesis.window_slots(job.gas_limit),
+        window_slots: env.rules.genesis.window_slots(
+            job.gas_limit,
+            model.onnx.bytes_len.saturating_add(bytes.len() as u64),
+        ),
         assignment: None,
         accepted: None,
         vcr: None,
@@ -119,8 +133,11 @@ pub(super) fn cancel(
     }
     view.credit(signer, job.payment, Bucket::Escrows)?;
     job.status = JobStatus::Cancelled;
-    job.outcome =
-        Some(Outcome { slot: env.ctx.slot, refunded: job.payment, ..Outcome::default() });
+    job.outcome = Some(Outcome {
+        slot: env.ctx.slot,
+        refunded: job.payment,
+        ..Outcome::default()
+    });
     view.put_job(id, &job)?;
     events.push(StateEvent::JobCancelled { job: *id });
     Ok(())
@@ -151,25 +168,37 @@ pub(super) fn assign(
     if env.ctx.slot >= job.deadline {
         return Err(Refusal::Over("the deadline leaves no time for a run"));
     }
-    let bond = view.coordinator(coordinator)?.map(|c| c.stake).unwrap_or_default();
+    let bond = view
+        .coordinator(coordinator)?
+        .map(|c| c.stake)
+        .unwrap_or_default();
     if bond < p.coordinator_stake_min {
         return Err(Refusal::NotNow("the coordinator is not bonded"));
     }
     let ranking = coordinator_ranking(view.reader(), id, p.coordinator_stake_min)?;
-    let rank = ranking.iter().position(|a| a == coordinator).map(|r| r as u64);
+    let rank = ranking
+        .iter()
+        .position(|a| a == coordinator)
+        .map(|r| r as u64);
     if rank.is_none_or(|r| job.posted.after(r) > env.ctx.slot) {
         return Err(Refusal::NotNow("the coordinator's rank may not assign yet"));
     }
-    let mut record: WorkerRecord =
-        view.worker(worker)?.ok_or(Refusal::NotNow("the worker is not registered"))?;
+    let mut record: WorkerRecord = view
+        .worker(worker)?
+        .ok_or(Refusal::NotNow("the worker is not registered"))?;
     if record.registration_epoch != registration_epoch {
         return Err(Refusal::Over("the worker's key was registered anew"));
     }
     eligible(env, &record, &job)?;
-    let open = record.open_payments.checked_add(job.payment).ok_or(Refusal::Overflow)?;
+    let open = record
+        .open_payments
+        .checked_add(job.payment)
+        .ok_or(Refusal::Overflow)?;
     let slashable = record.stake.bps(p.slash_bps).ok_or(Refusal::Overflow)?;
     if slashable.0 < open.0.saturating_mul(2) {
-        return Err(Refusal::NotNow("the worker's slashable stake is below twice its open payments"));
+        return Err(Refusal::NotNow(
+            "the worker's slashable stake is below twice its open payments",
+        ));
     }
     record.open_payments = open;
     job.status = JobStatus::Assigned;
@@ -182,7 +211,11 @@ pub(super) fn assign(
     });
     view.put_worker(worker, &record)?;
     view.put_job(id, &job)?;
-    events.push(StateEvent::JobAssigned { job: *id, worker: *worker, coordinator: *coordinator });
+    events.push(StateEvent::JobAssigned {
+        job: *id,
+        worker: *worker,
+        coordinator: *coordinator,
+    });
     Ok(())
 }
 
@@ -202,13 +235,18 @@ pub(super) fn accept(
         _ => return Err(Refusal::Over("the job is past acceptance")),
     };
     if assignment.worker != *signer {
-        return Err(Refusal::Never("the job is assigned to another worker"));
+        // Our state may not have the assignment that it answers.
+        return Err(Refusal::NotNow("the job is assigned to another worker"));
     }
     if env.ctx.slot > job.deadline {
         return Err(Refusal::Over("the deadline has passed"));
     }
-    let mut record: WorkerRecord =
-        view.worker(signer)?.ok_or(Refusal::Corrupted("an assigned worker has no record"))?;
+    let mut record: WorkerRecord = view
+        .worker(signer)?
+        .ok_or(Refusal::Corrupted("an assigned worker has no record"))?;
+    if record.registration_epoch != assignment.registration_epoch {
+        return Err(Refusal::Over("the worker's key was registered anew"));
+    }
     eligible(env, &record, &job)?;
     appraise_bound(env, view, signer, session_key, evidence, &job.tee_kinds)?;
     record.jobs_running += 1;
@@ -216,21 +254,29 @@ pub(super) fn accept(
     job.accepted = Some(env.ctx.slot);
     view.put_worker(signer, &record)?;
     view.put_job(id, &job)?;
-    events.push(StateEvent::JobAccepted { job: *id, worker: *signer });
+    events.push(StateEvent::JobAccepted {
+        job: *id,
+        worker: *signer,
+    });
     Ok(())
 }
 
+/// What a worker must have both when it is chosen and when it says yes.
 fn eligible(env: &Env<'_>, worker: &WorkerRecord, job: &JobRecord) -> Result<(), Refusal> {
     let p = env.rules.params();
     if worker.stake < p.worker_stake_min {
-        return Err(Refusal::NotNow("the worker's stake is below worker_stake_min"));
+        return Err(Refusal::NotNow(
+            "the worker's stake is below worker_stake_min",
+        ));
     }
     let standing = reputation_now(worker, env.ctx.slot, p.epoch_slots);
     if standing <= p.reputation_banned {
         return Err(Refusal::NotNow("the worker is banned"));
     }
     if standing < job.reputation_min {
-        return Err(Refusal::NotNow("the worker's reputation is below what the job asks"));
+        return Err(Refusal::NotNow(
+            "the worker's reputation is below what the job asks",
+        ));
     }
     if worker.jobs_running >= p.worker_jobs_max {
         return Err(Refusal::NotNow("the worker has no room for another job"));
@@ -256,7 +302,8 @@ pub(super) fn program_of(
 
 /// The model of a job.
 pub(super) fn model_of(view: &View<'_>, id: &ModelId) -> Result<ModelRecord, Refusal> {
-    view.model(id)?.ok_or(Refusal::Corrupted("a job's model is not registered"))
+    view.model(id)?
+        .ok_or(Refusal::Corrupted("a job's model is not registered"))
 }
 
 /// Frees a payment from a worker's open sum.
@@ -266,8 +313,10 @@ pub(super) fn release(
     payment: Amount,
 ) -> Result<(), Refusal> {
     if let Some(mut record) = view.worker(worker)? {
-        record.open_payments =
-            record.open_payments.checked_sub(payment).ok_or(Refusal::Overflow)?;
+        record.open_payments = record
+            .open_payments
+            .checked_sub(payment)
+            .ok_or(Refusal::Overflow)?;
         view.put_worker(worker, &record)?;
     }
     Ok(())

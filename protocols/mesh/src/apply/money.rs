@@ -37,6 +37,8 @@ pub(super) fn bond(
         return Err(Refusal::Never("a bond of nothing"));
     }
     let p = env.rules.params();
+    // First what the signer has: an amount that exists overflows nothing.
+    view.debit(signer, amount, Bucket::Stakes)?;
     let stake = match role {
         Role::Worker => {
             let mut worker = view.worker(signer)?.unwrap_or_default();
@@ -55,14 +57,24 @@ pub(super) fn bond(
             let mut record = view.coordinator(signer)?.unwrap_or_default();
             record.stake = record.stake.checked_add(amount).ok_or(Refusal::Overflow)?;
             if record.stake < p.coordinator_stake_min {
-                return Err(Refusal::NotNow("the bond would be below coordinator_stake_min"));
+                return Err(Refusal::NotNow(
+                    "the bond would be below coordinator_stake_min",
+                ));
             }
-            view.store(keys::coordinator(signer), &CoordinatorRecord { stake: record.stake })?;
+            view.store(
+                keys::coordinator(signer),
+                &CoordinatorRecord {
+                    stake: record.stake,
+                },
+            )?;
             record.stake
         }
     };
-    view.debit(signer, amount, Bucket::Stakes)?;
-    events.push(StateEvent::Bonded { account: *signer, role, stake });
+    events.push(StateEvent::Bonded {
+        account: *signer,
+        role,
+        stake,
+    });
     Ok(())
 }
 
@@ -86,7 +98,9 @@ pub(super) fn double_vote(
         return Err(Refusal::NotNow("the votes are about a future height"));
     }
     if env.ctx.slot.since(first.height) > env.rules.params().unbonding_slots {
-        return Err(Refusal::Over("the votes are older than the unbonding period"));
+        return Err(Refusal::Over(
+            "the votes are older than the unbonding period",
+        ));
     }
     let key = keys::double_vote(first);
     if view.has(&key)? {
@@ -98,16 +112,24 @@ pub(super) fn double_vote(
     }
     let mut validator: ValidatorState = view
         .load(&keys::validator(&first.voter), "validator")?
-        .ok_or(Refusal::Corrupted("a validator of the set has no stake record"))?;
+        .ok_or(Refusal::Corrupted(
+            "a validator of the set has no stake record",
+        ))?;
     let slashed = validator
         .stake
         .bps(env.rules.params().double_vote_slash_bps)
         .ok_or(Refusal::Overflow)?;
-    validator.stake = validator.stake.checked_sub(slashed).ok_or(Refusal::Overflow)?;
+    validator.stake = validator
+        .stake
+        .checked_sub(slashed)
+        .ok_or(Refusal::Overflow)?;
     validator.jailed = true;
     view.store(keys::validator(&first.voter), &validator)?;
     view.shift(Bucket::Stakes, Bucket::Burned, slashed)?;
     view.mark(key);
-    events.push(StateEvent::ValidatorSlashed { validator: first.voter, slashed });
+    events.push(StateEvent::ValidatorSlashed {
+        validator: first.voter,
+        slashed,
+    });
     Ok(())
 }

@@ -47,7 +47,9 @@ pub(super) fn gain(
 ) {
     bring_up(env, worker);
     let p = env.rules.params();
-    let left = p.reputation_gain_per_epoch_max.saturating_sub(worker.reputation_gained);
+    let left = p
+        .reputation_gain_per_epoch_max
+        .saturating_sub(worker.reputation_gained);
     if net_burn < p.reputation_burn_floor || left <= 0 || worker.gained_from.contains(requester) {
         return;
     }
@@ -61,7 +63,9 @@ pub(super) fn gain(
 pub(super) fn gain_defended(env: &Env<'_>, worker: &mut WorkerRecord) {
     bring_up(env, worker);
     let p = env.rules.params();
-    let left = p.reputation_gain_per_epoch_max.saturating_sub(worker.reputation_gained);
+    let left = p
+        .reputation_gain_per_epoch_max
+        .saturating_sub(worker.reputation_gained);
     let points = p.reputation_defended.clamp(0, left.max(0));
     worker.reputation = worker.reputation.saturating_add(points);
     worker.reputation_gained += points;

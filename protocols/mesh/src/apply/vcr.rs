@@ -18,7 +18,6 @@ use crate::events::StateEvent;
 use crate::primitives::hash_parts;
 use crate::records::{JobStatus, VcrRecord, WorkerRecord};
 use crate::refusal::Refusal;
-use crate::rules::Rules;
 use crate::runs;
 use crate::tx::VerifiedTx;
 use crate::view::View;
@@ -44,8 +43,11 @@ pub fn verify_session_signature(
     signature: &[u8; 64],
 ) -> bool {
     VerifyingKey::from_bytes(session_key).is_ok_and(|key| {
-        key.verify_strict(&vcr_sign_bytes(chain, encoded), &Signature::from_bytes(signature))
-            .is_ok()
+        key.verify_strict(
+            &vcr_sign_bytes(chain, encoded),
+            &Signature::from_bytes(signature),
+        )
+        .is_ok()
     })
 }
 
@@ -93,11 +95,20 @@ pub(super) fn submit(
 
     let header = runs::header_element(chain, &vcr.job, &job);
     if vcr.trace.first() != Some(&header) {
-        return Err(Refusal::Vcr("the trace does not begin with this job's header"));
+        return Err(Refusal::Vcr(
+            "the trace does not begin with this job's header",
+        ));
     }
     let end = runs::final_state(&vcr.final_state).map_err(Refusal::Vcr)?;
     if vcr.trace.last() != Some(&end.element) {
-        return Err(Refusal::Vcr("the final state does not hash to the last element"));
+        return Err(Refusal::Vcr(
+            "the final state does not hash to the last element",
+        ));
+    }
+    if u64::from(end.steps()) + 1 != vcr.trace.len() as u64 {
+        return Err(Refusal::Vcr(
+            "the final state is not that of the trace's last step",
+        ));
     }
     if end.gas > job.gas_limit {
         return Err(Refusal::Vcr("it used more gas than the job allows"));
@@ -110,14 +121,21 @@ pub(super) fn submit(
     };
     runs::check_output(&program, &end, &output, limits).map_err(Refusal::Vcr)?;
 
-    let evidence =
-        appraise_bound(env, view, &worker, &vcr.session_key, &vcr.evidence, &job.tee_kinds)?;
-    if check_commitment && !commitments_hold(env.rules, &[vcr]) {
+    let evidence = appraise_bound(
+        env,
+        view,
+        &worker,
+        &vcr.session_key,
+        &vcr.evidence,
+        &job.tee_kinds,
+    )?;
+    if check_commitment && !commitments_hold(&[vcr]) {
         return Err(Refusal::Vcr("the commitment does not commit to the trace"));
     }
 
-    let mut record: WorkerRecord =
-        view.worker(&worker)?.ok_or(Refusal::Corrupted("an assigned worker has no record"))?;
+    let mut record: WorkerRecord = view
+        .worker(&worker)?
+        .ok_or(Refusal::Corrupted("an assigned worker has no record"))?;
     record.jobs_running = record.jobs_running.saturating_sub(1);
     view.put_worker(&worker, &record)?;
     let window_end = env.ctx.slot.after(job.window_slots);
@@ -135,18 +153,22 @@ pub(super) fn submit(
         window_end,
         closed: None,
         commits: 0,
+        revealed: 0,
+        judged: 0,
     });
     view.set_due(window_end.after(1), &vcr.job);
     view.put_job(&vcr.job, &job)?;
-    events.push(StateEvent::VcrSubmitted { job: vcr.job, vcr: tx.id(), worker, window_end });
+    events.push(StateEvent::VcrSubmitted {
+        job: vcr.job,
+        vcr: tx.id(),
+        worker,
+        window_end,
+    });
     Ok(())
 }
 
 /// Checks all commitments of a block together.
-pub(super) fn check_block_commitments(
-    rules: &Rules,
-    txs: &[VerifiedTx],
-) -> Result<(), ApplyError> {
+pub(super) fn check_block_commitments(txs: &[VerifiedTx]) -> Result<(), ApplyError> {
     let vcrs: Vec<(&VerifiedTx, &Vcr)> = txs
         .iter()
         .filter_map(|tx| match tx.action() {
@@ -155,14 +177,17 @@ pub(super) fn check_block_commitments(
         })
         .collect();
     let all: Vec<&Vcr> = vcrs.iter().map(|(_, vcr)| *vcr).collect();
-    if vcrs.is_empty() || commitments_hold(rules, &all) {
+    if vcrs.is_empty() || commitments_hold(&all) {
         return Ok(());
     }
     // Name the culprit: only now one by one.
-    let (tx, _) = vcrs
+    let culprit = vcrs
         .iter()
-        .find(|(_, vcr)| !commitments_hold(rules, &[vcr]))
-        .unwrap_or(&vcrs[0]);
+        .find(|(_, vcr)| !commitments_hold(&[vcr]))
+        .or(vcrs.first());
+    let Some((tx, _)) = culprit else {
+        return Ok(());
+    };
     Err(ApplyError::Tx {
         tx: tx.id(),
         name: tx.action().name(),
@@ -171,14 +196,15 @@ pub(super) fn check_block_commitments(
 }
 
 /// Whether each VCR's commitment is finite and commits to its trace.
-pub(crate) fn commitments_hold(rules: &Rules, vcrs: &[&Vcr]) -> bool {
-    const INFINITY: u8 = 0x40;
+pub(crate) fn commitments_hold(vcrs: &[&Vcr]) -> bool {
     let mut decoded = Vec::with_capacity(vcrs.len());
     for vcr in vcrs {
-        if vcr.commitment.chunks(48).any(|c| c[0] & INFINITY != 0) {
+        let Ok(commitment) = TraceCommitment::from_bytes(&vcr.commitment) else {
+            return false;
+        };
+        if commitment.chunks().iter().any(|chunk| chunk.is_infinity()) {
             return false;
         }
-        let Ok(commitment) = TraceCommitment::from_bytes(&vcr.commitment) else { return false };
         let elements: Vec<TraceElement> = vcr.trace.iter().map(|e| TraceElement(*e)).collect();
         decoded.push((commitment, elements));
     }
