@@ -12,15 +12,23 @@ use serde_json::json;
 pub(super) fn run(context: &mut Context, command: AccountCommand) -> CommandResult {
     match command {
         AccountCommand::Balance { account } => balance(context, account),
-        AccountCommand::Transfer { to, amount } => {
-            send(context, &Action::Transfer { to, amount }, amount, format!("to {to}"))
-        }
+        AccountCommand::Transfer { to, amount } => send(
+            context,
+            &Action::Transfer { to, amount },
+            amount,
+            format!("to {to}"),
+        ),
         AccountCommand::Bond { role, amount } => {
             let (role, name) = match role {
                 BondRole::Worker => (Role::Worker, "worker"),
                 BondRole::Coordinator => (Role::Coordinator, "coordinator"),
             };
-            send(context, &Action::Bond { role, amount }, amount, format!("bonded as {name}"))
+            send(
+                context,
+                &Action::Bond { role, amount },
+                amount,
+                format!("bonded as {name}"),
+            )
         }
     }
 }
@@ -33,7 +41,8 @@ fn balance(context: &mut Context, account: Option<Account>) -> CommandResult {
     let found = context.client().account(&account)?;
     context.console.answer(&found, |page| {
         let a = &found.value;
-        page.field("account", a.account).field("at slot", found.height);
+        page.field("account", a.account)
+            .field("at slot", found.height);
         page.heading("Holds")
             .field("balance", aic(a.balance))
             .maybe("worker stake", a.worker_stake.map(aic))
@@ -41,7 +50,11 @@ fn balance(context: &mut Context, account: Option<Account>) -> CommandResult {
         if let Some(v) = &a.validator {
             page.field("validator stake", aic(v.stake));
             if v.jailed {
-                page.toned("jailed", "yes: it voted twice for different blocks", Tone::Bad);
+                page.toned(
+                    "jailed",
+                    "yes: it voted twice for different blocks",
+                    Tone::Bad,
+                );
             }
         }
         page.field("transactions", a.nonce);

@@ -68,18 +68,23 @@ impl NodeSettings {
         };
         let rpc = match (&global.rpc, &file.rpc) {
             (Some(rpc), _) => rpc.clone(),
-            (None, Some(text)) => {
-                text.parse().map_err(|e| CliError::config(format!("rpc = {text:?}: {e}")))?
-            }
+            (None, Some(text)) => text
+                .parse()
+                .map_err(|e| CliError::config(format!("rpc = {text:?}: {e}")))?,
             (None, None) => RpcAddress::default(),
         };
-        let network = global.network.clone().or(file.network).ok_or_else(|| {
-            CliError::config("which network? name its folder with --network DIR")
-        })?;
+        let network =
+            global.network.clone().or(file.network).ok_or_else(|| {
+                CliError::config("which network? name its folder with --network DIR")
+            })?;
         let roles: BTreeSet<NodeRole> = first_of(&args.role, file.role).into_iter().collect();
         let settings = Self {
             network,
-            roles: if roles.is_empty() { [NodeRole::Full].into() } else { roles },
+            roles: if roles.is_empty() {
+                [NodeRole::Full].into()
+            } else {
+                roles
+            },
             data: args.data.clone().or(file.data),
             listen: match first_of(&args.listen, file.listen) {
                 none if none.is_empty() => LISTEN.map(str::to_owned).to_vec(),
@@ -122,13 +127,25 @@ impl NodeSettings {
         if let Some(data) = &self.data {
             return Ok(data.clone());
         }
-        let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let var = |name| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
         let base = var("XDG_DATA_HOME")
             .or_else(|| var("HOME").map(|home| home.join(".local/share")))
             .ok_or_else(|| CliError::config("there is no home folder: name one with --data DIR"))?;
         // The name comes out of a file: one folder, whatever it holds.
-        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        Ok(base.join("aether").join(network_name.chars().map(safe).collect::<String>()))
+        let safe = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        };
+        Ok(base
+            .join("aether")
+            .join(network_name.chars().map(safe).collect::<String>()))
     }
 }
 
@@ -164,10 +181,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.toml");
         std::fs::write(&path, text).unwrap();
-        let args = NodeRunArgs { config: Some(path), ..args };
+        let args = NodeRunArgs {
+            config: Some(path),
+            ..args
+        };
         NodeSettings::resolve(global, &args).map(|mut s| {
             for p in s.key.iter_mut().chain(&mut s.models) {
-                *p = p.strip_prefix(folder.path()).map(Path::to_owned).unwrap_or(p.clone());
+                *p = p
+                    .strip_prefix(folder.path())
+                    .map(Path::to_owned)
+                    .unwrap_or(p.clone());
             }
             s
         })
@@ -185,7 +208,10 @@ mod tests {
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let from_file = with_file(FILE, &Global::default(), NodeRunArgs::default()).unwrap();
         assert_eq!(from_file.rpc.to_string(), "http://127.0.0.1:9000");
-        assert_eq!(from_file.roles, [NodeRole::Worker, NodeRole::Challenger].into());
+        assert_eq!(
+            from_file.roles,
+            [NodeRole::Worker, NodeRole::Challenger].into()
+        );
         assert_eq!(from_file.key, Some("w.key".into()));
         assert_eq!(from_file.models, [PathBuf::from("a.onnx")]);
         assert_eq!(from_file.listen, LISTEN);
@@ -194,7 +220,10 @@ mod tests {
             key: Some("/else/x.key".into()),
             ..Global::default()
         };
-        let args = NodeRunArgs { role: vec![NodeRole::Coordinator], ..NodeRunArgs::default() };
+        let args = NodeRunArgs {
+            role: vec![NodeRole::Coordinator],
+            ..NodeRunArgs::default()
+        };
         let flags = with_file(FILE, &global, args).unwrap();
         assert_eq!(flags.rpc.to_string(), "http://127.0.0.1:9001");
         assert_eq!(flags.roles, [NodeRole::Coordinator].into());
@@ -209,7 +238,10 @@ mod tests {
             ("network = \"n\"\nrole = [\"miner\"]", "miner"),
             ("network = \"n\"\nrpc = \"https://x:1\"", "plain http"),
             ("network = \"n\"\nrole = [\"worker\"]", "--key"),
-            ("network = \"n\"\nrole = [\"validator\"]\nkey = \"k\"", "--vote-key"),
+            (
+                "network = \"n\"\nrole = [\"validator\"]\nkey = \"k\"",
+                "--vote-key",
+            ),
             ("", "--network"),
         ] {
             let e = with_file(file, &Global::default(), NodeRunArgs::default()).unwrap_err();
@@ -220,11 +252,18 @@ mod tests {
 
     #[test]
     fn a_networks_name_is_one_folder() {
-        let settings = with_file("network = \"n\"", &Global::default(), NodeRunArgs::default());
+        let settings = with_file(
+            "network = \"n\"",
+            &Global::default(),
+            NodeRunArgs::default(),
+        );
         let settings = settings.unwrap();
         let dir = settings.data_dir("../../etc").unwrap();
         assert!(dir.ends_with("aether/______etc"), "{}", dir.display());
-        let said = NodeSettings { data: Some("/d".into()), ..settings };
+        let said = NodeSettings {
+            data: Some("/d".into()),
+            ..settings
+        };
         assert_eq!(said.data_dir("x").unwrap(), PathBuf::from("/d"));
     }
 }

@@ -24,7 +24,12 @@ pub struct Console {
 impl Console {
     /// Writes answers to `out`, progress and errors to `err`.
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>, json: bool) -> Self {
-        Self { out, err, json, started: Instant::now() }
+        Self {
+            out,
+            err,
+            json,
+            started: Instant::now(),
+        }
     }
 
     /// Whether answers are JSON.
@@ -70,7 +75,13 @@ impl Console {
             let _ = writeln!(self.out, "{:#}", json!({ "error": error }));
             let _ = self.out.flush();
         }
-        let _ = writeln!(self.err, "{}error:{:#} {}", super::page::BAD, super::page::BAD, e.message);
+        let _ = writeln!(
+            self.err,
+            "{}error:{:#} {}",
+            super::page::BAD,
+            super::page::BAD,
+            e.message
+        );
         let _ = self.err.flush();
     }
 }

@@ -63,9 +63,10 @@ impl Context {
     /// # Errors
     /// When none is named.
     pub fn network_dir(&self) -> Result<&Path, CliError> {
-        self.global.network.as_deref().ok_or_else(|| {
-            CliError::config("which network? name its folder with --network DIR")
-        })
+        self.global
+            .network
+            .as_deref()
+            .ok_or_else(|| CliError::config("which network? name its folder with --network DIR"))
     }
 
     /// The genesis in the network's folder, checked.

@@ -42,7 +42,11 @@ pub struct CliError {
 impl CliError {
     /// An error with its exit code and stable code.
     pub fn new(exit: Exit, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { exit, code: code.into(), message: message.into() }
+        Self {
+            exit,
+            code: code.into(),
+            message: message.into(),
+        }
     }
 
     /// A check or verdict failed (exit 1).
@@ -70,9 +74,7 @@ impl From<ClientError> for CliError {
     fn from(e: ClientError) -> Self {
         let message = e.to_string();
         match e {
-            ClientError::Unreachable { .. } => {
-                Self::new(Exit::Unreachable, "unreachable", message)
-            }
+            ClientError::Unreachable { .. } => Self::new(Exit::Unreachable, "unreachable", message),
             ClientError::Strange { .. } => Self::new(Exit::Unreachable, "strange_answer", message),
             ClientError::Refused(e) => {
                 let code = serde_json::to_value(e.code).ok();
@@ -113,19 +115,31 @@ mod tests {
             (refused(ErrorCode::Busy).into(), 1, "busy"),
             (refused(ErrorCode::Timeout).into(), 3, "timeout"),
             (
-                ClientError::Unreachable { url: url(), reason: "refused".into() }.into(),
+                ClientError::Unreachable {
+                    url: url(),
+                    reason: "refused".into(),
+                }
+                .into(),
                 3,
                 "unreachable",
             ),
             (
-                ClientError::Strange { url: url(), reason: "HTML".into() }.into(),
+                ClientError::Strange {
+                    url: url(),
+                    reason: "HTML".into(),
+                }
+                .into(),
                 3,
                 "strange_answer",
             ),
             (GenesisError::Syntax("no".into()).into(), 4, "configuration"),
         ];
         for (error, exit, code) in cases {
-            assert_eq!((error.exit as u8, error.code.as_str()), (exit, code), "{error:?}");
+            assert_eq!(
+                (error.exit as u8, error.code.as_str()),
+                (exit, code),
+                "{error:?}"
+            );
         }
     }
 }

@@ -28,7 +28,11 @@ fn get(context: &mut Context, args: &JobGetArgs) -> CommandResult {
     } else {
         client.job(&args.job)?.value
     };
-    let outputs = if args.output { outputs(&client, &job)? } else { None };
+    let outputs = if args.output {
+        outputs(&client, &job)?
+    } else {
+        None
+    };
     let mut value = json!({ "job": job });
     if let Some(outputs) = &outputs {
         value["outputs"] = tensors::to_json(outputs);
@@ -52,7 +56,11 @@ fn get(context: &mut Context, args: &JobGetArgs) -> CommandResult {
 /// Whether a job that has ended gave what was asked for.
 pub(super) fn verdict(job: &JobView) -> Exit {
     let ran = job.vcr.as_ref().is_some_and(|v| v.run_status == "done");
-    if job.status == "settled" && ran { Exit::Ok } else { Exit::Failed }
+    if job.status == "settled" && ran {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    }
 }
 
 /// The output tensors, once a VCR is in a block and its run was done.
@@ -63,13 +71,18 @@ pub(super) fn outputs(
     client: &Client,
     job: &JobView,
 ) -> Result<Option<Vec<(String, Tensor)>>, CliError> {
-    let Some(vcr) = job.vcr.as_ref().filter(|v| v.run_status == "done") else { return Ok(None) };
+    let Some(vcr) = job.vcr.as_ref().filter(|v| v.run_status == "done") else {
+        return Ok(None);
+    };
     let bytes = client.job_output(&job.job)?;
     if BlobView::from(BlobRef::of(&bytes)) != vcr.output {
         let message = "the node's bytes are not the output that the VCR names";
         return Err(CliError::failed("other_output", message));
     }
-    let limits = BundleLimits { max_bytes: bytes.len() as u64, ..BundleLimits::default() };
+    let limits = BundleLimits {
+        max_bytes: bytes.len() as u64,
+        ..BundleLimits::default()
+    };
     decode_outputs(&bytes, &limits)
         .map(Some)
         .map_err(|e| CliError::failed("bad_output", format!("the output does not decode: {e}")))
@@ -94,7 +107,10 @@ pub(super) fn show(page: &mut Page, job: &JobView) {
         .field("payment", aic(job.payment))
         .field("gas limit", number(job.gas_limit))
         .field("seed", job.seed)
-        .field("slots", format!("posted {}, deadline {}", job.posted, job.deadline));
+        .field(
+            "slots",
+            format!("posted {}, deadline {}", job.posted, job.deadline),
+        );
     if job.reputation_min != 0 {
         page.field("reputation", format!("at least {}", job.reputation_min));
     }
@@ -109,23 +125,39 @@ pub(super) fn show(page: &mut Page, job: &JobView) {
             .maybe("accepted", job.accepted.map(|s| format!("slot {s}")));
     }
     if let Some(v) = &job.vcr {
-        let measured = if v.evidence.measured { "measured" } else { "unmeasured" };
+        let measured = if v.evidence.measured {
+            "measured"
+        } else {
+            "unmeasured"
+        };
         page.heading("Receipt")
             .field("VCR", v.tx)
             .field("in block", v.slot)
-            .field("run", format!("{}, {} gas", v.run_status, number(v.gas_used)))
+            .field(
+                "run",
+                format!("{}, {} gas", v.run_status, number(v.gas_used)),
+            )
             .field("trace", format!("{} elements", number(v.elements)))
             .field("commitment", &v.commitment)
             .field("platform", format!("{}, {measured}", v.evidence.kind))
             .field("output", size(v.output.bytes_len))
-            .field("window", match v.closed {
-                Some(closed) => format!("closed at slot {closed}"),
-                None => format!("open until slot {}", v.window_end),
-            })
-            .field("challenges", match v.commits {
-                0 => "none".to_owned(),
-                n => format!("{n}, of which {} opened and {} decided", v.revealed, v.judged),
-            });
+            .field(
+                "window",
+                match v.closed {
+                    Some(closed) => format!("closed at slot {closed}"),
+                    None => format!("open until slot {}", v.window_end),
+                },
+            )
+            .field(
+                "challenges",
+                match v.commits {
+                    0 => "none".to_owned(),
+                    n => format!(
+                        "{n}, of which {} opened and {} decided",
+                        v.revealed, v.judged
+                    ),
+                },
+            );
     }
     if let Some(o) = &job.outcome {
         page.heading("Outcome").field("at slot", o.slot);
@@ -158,14 +190,17 @@ fn list(context: &mut Context, args: &JobListArgs) -> CommandResult {
         }
         for job in &found.items {
             let worker = job.assignment.as_ref().map(|a| a.worker.short());
-            page.field(&job.status, format!(
-                "{}\nslot {}, {}, model {}, worker {}",
-                job.job,
-                job.posted,
-                aic(job.payment),
-                job.model.short(),
-                worker.as_deref().unwrap_or("none yet"),
-            ));
+            page.field(
+                &job.status,
+                format!(
+                    "{}\nslot {}, {}, model {}, worker {}",
+                    job.job,
+                    job.posted,
+                    aic(job.payment),
+                    job.model.short(),
+                    worker.as_deref().unwrap_or("none yet"),
+                ),
+            );
         }
         if found.truncated {
             page.line("there are more; --limit shows them");

@@ -17,9 +17,7 @@ use super::{CommandResult, files, job, job_wait, tensors};
 use crate::rpc::views::{GenesisView, JobView};
 use crate::rpc::{Client, found};
 use aether_inference::{Program, Status, Tensor, TraceHeader, execute};
-use aether_mesh::{
-    Action, Amount, BlobRef, JobId, ModelId, Payload, PostJob, fee,
-};
+use aether_mesh::{Action, Amount, BlobRef, JobId, ModelId, Payload, PostJob, fee};
 use serde_json::json;
 use std::path::Path;
 
@@ -85,7 +83,11 @@ fn load_model(
     if path.is_file() {
         let onnx = files::read(path, bytes_max)?;
         let program = lower(&onnx, bytes_max)?;
-        return Ok(Model { id: ModelId(program.id().0), program, onnx: Some(onnx) });
+        return Ok(Model {
+            id: ModelId(program.id().0),
+            program,
+            onnx: Some(onnx),
+        });
     }
     let id: ModelId = named.parse().map_err(|_| {
         CliError::usage(format!("--model {named}: neither a file nor a model's id"))
@@ -98,7 +100,11 @@ fn load_model(
         let message = format!("the network keeps other bytes under model {id}");
         return Err(CliError::failed("other_model", message));
     }
-    Ok(Model { id, program, onnx: None })
+    Ok(Model {
+        id,
+        program,
+        onnx: None,
+    })
 }
 
 /// Decodes and checks an ONNX file as the network will.
@@ -121,22 +127,36 @@ fn measure_gas(
     let id = model.program.id();
     // Gas depends on shapes, not on the job: any job's name does.
     let header = TraceHeader::new(network.chain_id.0, [0; 32], id, inputs, seed);
-    let run = execute(&model.program, &header, inputs, &network.genesis.run_limits(most))
-        .map_err(|e| CliError::failed("run", format!("the model does not run here: {e}")))?;
+    let run = execute(
+        &model.program,
+        &header,
+        inputs,
+        &network.genesis.run_limits(most),
+    )
+    .map_err(|e| CliError::failed("run", format!("the model does not run here: {e}")))?;
     match run.status {
         Status::Done => {
             console.stage(format!("a run here took {} gas", number(run.gas_used)));
             Ok(run.gas_used)
         }
-        Status::OutOfGas => Err(CliError::failed("run", format!(
-            "a run takes more than the {} gas this network allows", number(most)
-        ))),
-        Status::StepTooLarge => {
-            Err(CliError::failed("run", "one step of this run is larger than this network allows"))
-        }
-        _ => Err(CliError::failed("run", format!(
-            "the model cannot be computed on this input: {}", run.trap.unwrap_or("it stopped")
-        ))),
+        Status::OutOfGas => Err(CliError::failed(
+            "run",
+            format!(
+                "a run takes more than the {} gas this network allows",
+                number(most)
+            ),
+        )),
+        Status::StepTooLarge => Err(CliError::failed(
+            "run",
+            "one step of this run is larger than this network allows",
+        )),
+        _ => Err(CliError::failed(
+            "run",
+            format!(
+                "the model cannot be computed on this input: {}",
+                run.trap.unwrap_or("it stopped")
+            ),
+        )),
     }
 }
 
@@ -144,11 +164,17 @@ fn check_terms(args: &JobPostArgs, network: &GenesisView) -> Result<(), CliError
     let p = &network.genesis.params;
     if args.payment < p.payment_min {
         let least = aic(p.payment_min);
-        return Err(CliError::failed("terms", format!("the least payment here is {least}")));
+        return Err(CliError::failed(
+            "terms",
+            format!("the least payment here is {least}"),
+        ));
     }
     if args.deadline == 0 || args.deadline > p.deadline_slots_max {
         let most = p.deadline_slots_max;
-        return Err(CliError::failed("terms", format!("--deadline: between 1 and {most} slots")));
+        return Err(CliError::failed(
+            "terms",
+            format!("--deadline: between 1 and {most} slots"),
+        ));
     }
     Ok(())
 }
@@ -189,6 +215,11 @@ fn post(
     };
     let encoded = tensors::encode(&model.program, inputs);
     let blob_bytes = encoded.len() as u64;
+    let most = network.genesis.params.limits.blob_bytes_max;
+    if blob_bytes > most {
+        let message = format!("the input has {blob_bytes} bytes, this network allows {most}");
+        return Err(CliError::failed("too_large", message));
+    }
     let inline = blob_bytes <= network.genesis.params.limits.inline_bytes_max;
     let input = if inline {
         Payload::Inline(encoded)
@@ -216,7 +247,14 @@ fn post(
         context.console.stage(format!("job {job}"));
     }
     let gas_limit = terms.gas_limit;
-    Ok(Posted { job, included, model: model.id, gas_limit, fees, registered })
+    Ok(Posted {
+        job,
+        included,
+        model: model.id,
+        gas_limit,
+        fees,
+        registered,
+    })
 }
 
 /// Registers, unless somebody else is faster: a model is nobody's.
@@ -251,7 +289,10 @@ fn report(context: &mut Context, posted: &Posted, payment: Amount) {
             .field("in block", posted.included.slot)
             .field("model", posted.model)
             .field("gas limit", number(posted.gas_limit))
-            .field("locked", format!("{} and {} fees", aic(payment), aic(posted.fees)))
+            .field(
+                "locked",
+                format!("{} and {} fees", aic(payment), aic(posted.fees)),
+            )
             .line("`aether job get JOB --wait --output` waits for the result.");
     });
 }

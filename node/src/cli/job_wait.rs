@@ -43,7 +43,10 @@ pub(super) fn stages(
         let now = client.job(job)?;
         if stages.last().is_none_or(|s| s.status != now.value.status) {
             let seconds = console.elapsed().as_secs_f64();
-            stages.push(Stage { status: now.value.status.clone(), seconds });
+            stages.push(Stage {
+                status: now.value.status.clone(),
+                seconds,
+            });
             console.stage(sentence(&now.value));
         }
         if now.value.is_over() {
@@ -52,18 +55,25 @@ pub(super) fn stages(
         if now.height > moved.0 {
             moved = (now.height, Instant::now());
         } else if moved.1.elapsed() > STALLED {
-            return Err(CliError::new(Exit::Unreachable, "stalled", format!(
-                "the network has made no block for {} s; `aether job get {job} --wait` goes on \
+            return Err(CliError::new(
+                Exit::Unreachable,
+                "stalled",
+                format!(
+                    "the network has made no block for {} s; `aether job get {job} --wait` goes on \
                  when it does",
-                STALLED.as_secs()
-            )));
+                    STALLED.as_secs()
+                ),
+            ));
         }
         std::thread::sleep(POLL);
     }
 }
 
 fn sentence(job: &JobView) -> String {
-    let worker = job.assignment.as_ref().map_or(String::new(), |a| a.worker.short());
+    let worker = job
+        .assignment
+        .as_ref()
+        .map_or(String::new(), |a| a.worker.short());
     match job.status.as_str() {
         "posted" => format!("posted in slot {}; waiting for a coordinator", job.posted),
         "assigned" => format!("assigned to worker {worker}"),

@@ -21,14 +21,21 @@ pub(super) fn run(context: &mut Context, command: KeyCommand) -> CommandResult {
             (file, vote, seed)
         }
     };
-    if vote { show_vote_key(context, &file, &seed) } else { show_account(context, &file, &seed) }
+    if vote {
+        show_vote_key(context, &file, &seed)
+    } else {
+        show_account(context, &file, &seed)
+    }
 }
 
 fn show_account(context: &mut Context, file: &Path, seed: &keyfile::Seed) -> CommandResult {
     let account = Account(SigningKey::from_bytes(seed).verifying_key().to_bytes());
-    context.console.answer(&json!({ "file": file, "account": account }), |page| {
-        page.field("account", account).field("key file", file.display());
-    });
+    context
+        .console
+        .answer(&json!({ "file": file, "account": account }), |page| {
+            page.field("account", account)
+                .field("key file", file.display());
+        });
     Ok(Exit::Ok)
 }
 
@@ -48,8 +55,8 @@ fn show_vote_key(context: &mut Context, file: &Path, seed: &keyfile::Seed) -> Co
     let value = json!({ "file": file, "vote_key": public, "proof_of_possession": proof });
     context.console.answer(&value, |page| {
         // As a genesis lists them, to be copied.
-        page.line(format!("vote_key = \"{public}\""));
-        page.line(format!("proof_of_possession = \"{proof}\""));
+        page.verbatim(format!("vote_key = \"{public}\""));
+        page.verbatim(format!("proof_of_possession = \"{proof}\""));
     });
     Ok(Exit::Ok)
 }

@@ -40,7 +40,10 @@ pub fn load(path: &Path) -> Result<Seed, CliError> {
 }
 
 fn malformed(path: &Path) -> CliError {
-    CliError::config(format!("key file {} does not hold 64 hex digits", path.display()))
+    CliError::config(format!(
+        "key file {} does not hold 64 hex digits",
+        path.display()
+    ))
 }
 
 /// Makes a key file with a fresh seed, and its folder where missing.
@@ -75,7 +78,11 @@ pub fn create(path: &Path) -> Result<Seed, CliError> {
 #[cfg(unix)]
 fn refuse_exposed(file: &File, path: &Path) -> Result<(), CliError> {
     use std::os::unix::fs::PermissionsExt as _;
-    let mode = file.metadata().map_err(|e| CliError::file(path, &e))?.permissions().mode();
+    let mode = file
+        .metadata()
+        .map_err(|e| CliError::file(path, &e))?
+        .permissions()
+        .mode();
     if mode & 0o077 != 0 {
         let shown = path.display();
         return Err(CliError::config(format!(
@@ -118,7 +125,10 @@ mod tests {
         let path = folder.path().join("key");
         create(&path).unwrap();
         let mode = |m| fs::set_permissions(&path, fs::Permissions::from_mode(m)).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         for exposed in [0o640, 0o604, 0o620, 0o666] {
             mode(exposed);
             let e = load(&path).unwrap_err();
@@ -137,9 +147,18 @@ mod tests {
         let e = load(&path).unwrap_err();
         assert!(e.message.contains("aether key new"), "{e}");
         create(&path).unwrap();
-        for text in ["", "beef", &"g".repeat(64), &"a".repeat(66), &"a".repeat(1_000)] {
+        for text in [
+            "",
+            "beef",
+            &"g".repeat(64),
+            &"a".repeat(66),
+            &"a".repeat(1_000),
+        ] {
             fs::write(&path, text).unwrap();
-            assert!(load(&path).unwrap_err().message.contains("64 hex digits"), "{text}");
+            assert!(
+                load(&path).unwrap_err().message.contains("64 hex digits"),
+                "{text}"
+            );
         }
         fs::write(&path, "AB".repeat(32) + " \n").unwrap();
         assert_eq!(*load(&path).unwrap(), [0xab; 32]);

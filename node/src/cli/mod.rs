@@ -34,7 +34,9 @@ mod tensors;
 mod tests;
 
 pub use args::{
-    BootnodeArgs, Cli, Command, DemoArgs, DevArgs, Global, NodeCommand, NodeRole, NodeRunArgs,
+    AccountCommand, BondRole, BootnodeArgs, ChallengeCommand, Cli, Command, DemoArgs, DevArgs,
+    GenesisCommand, Global, JobCommand, JobGetArgs, JobListArgs, JobPostArgs, KeyCommand,
+    ModelCommand, NodeCommand, NodeRole, NodeRunArgs, ReceiptCommand, WorkerCommand,
 };
 pub use config::NodeSettings;
 pub use console::Console;

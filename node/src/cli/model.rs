@@ -28,10 +28,16 @@ fn list(context: &mut Context, limit: usize) -> CommandResult {
             page.line("no models are registered");
         }
         for m in &found.items {
-            page.field("model", format!(
-                "{}\n{}, registered in slot {} by {}",
-                m.model, size(m.onnx.bytes_len), m.slot, m.owner.short()
-            ));
+            page.field(
+                "model",
+                format!(
+                    "{}\n{}, registered in slot {} by {}",
+                    m.model,
+                    size(m.onnx.bytes_len),
+                    m.slot,
+                    m.owner.short()
+                ),
+            );
         }
         if found.truncated {
             page.line("there are more; --limit shows them");
@@ -64,7 +70,10 @@ fn inspect(context: &mut Context, file: &Path) -> CommandResult {
     });
     context.console.answer(&value, |page| {
         page.field("model", &id)
-            .field("file", format!("{} ({})", file.display(), size(bytes.len() as u64)))
+            .field(
+                "file",
+                format!("{} ({})", file.display(), size(bytes.len() as u64)),
+            )
             .field("constants", size(program.constant_bytes()))
             .field("instructions", number(program.instruction_count() as u64));
         page.heading("Inputs");

@@ -6,8 +6,8 @@ use super::args::{ChallengeCommand, GenesisCommand, WorkerCommand};
 use super::context::Context;
 use super::exit::{CliError, Exit};
 use super::page::{Tone, aic, number, size};
-use crate::rpc::views::{GenesisView, Listing};
 use crate::rpc::Client;
+use crate::rpc::views::{GenesisView, Listing};
 use aether_mesh::{Account, NetworkKind};
 
 pub(super) fn worker(context: &mut Context, command: WorkerCommand) -> CommandResult {
@@ -24,13 +24,23 @@ pub(super) fn worker(context: &mut Context, command: WorkerCommand) -> CommandRe
                         w.settled.to_string(),
                         w.refuted.to_string(),
                         w.missed.to_string(),
-                        if w.banned { "banned".into() } else { String::new() },
+                        if w.banned {
+                            "banned".into()
+                        } else {
+                            String::new()
+                        },
                     ]
                 };
                 let rows: Vec<_> = found.items.iter().map(row).collect();
                 let columns = [
-                    "worker", "stake AIC", "reputation", "running", "settled", "refuted",
-                    "missed", "",
+                    "worker",
+                    "stake AIC",
+                    "reputation",
+                    "running",
+                    "settled",
+                    "refuted",
+                    "missed",
+                    "",
                 ];
                 page.table(&columns, &rows);
                 page.line(summary(&found, "workers"));
@@ -71,14 +81,23 @@ fn named_worker(client: &Client, text: &str) -> Result<Account, CliError> {
     }
     let text = text.to_ascii_lowercase();
     if text.len() < 4 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(CliError::usage("a worker is 64 hex digits, or the first four or more"));
+        return Err(CliError::usage(
+            "a worker is 64 hex digits, or the first four or more",
+        ));
     }
     let all = client.workers(usize::MAX)?.items;
-    let mut fitting = all.iter().filter(|w| w.account.to_string().starts_with(&text));
+    let mut fitting = all
+        .iter()
+        .filter(|w| w.account.to_string().starts_with(&text));
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Ok(one.account),
-        (None, _) => Err(CliError::failed("not_found", format!("no worker begins with {text}"))),
-        _ => Err(CliError::usage(format!("more than one worker begins with {text}"))),
+        (None, _) => Err(CliError::failed(
+            "not_found",
+            format!("no worker begins with {text}"),
+        )),
+        _ => Err(CliError::usage(format!(
+            "more than one worker begins with {text}"
+        ))),
     }
 }
 
@@ -97,9 +116,15 @@ pub(super) fn challenge(context: &mut Context, command: ChallengeCommand) -> Com
                 _ => Tone::Plain,
             };
             let step = c.step.map_or("hidden".to_owned(), |s| format!("step {s}"));
-            page.toned(&c.status, format!("job {}", c.job), tone).field("", format!(
-                "{step}, bond {}, slot {}, challenger {}", aic(c.bond), c.slot, c.challenger.short()
-            ));
+            page.toned(&c.status, format!("job {}", c.job), tone).field(
+                "",
+                format!(
+                    "{step}, bond {}, slot {}, challenger {}",
+                    aic(c.bond),
+                    c.slot,
+                    c.challenger.short()
+                ),
+            );
         }
         page.line(summary(&found, "challenges"));
     });
@@ -107,15 +132,26 @@ pub(super) fn challenge(context: &mut Context, command: ChallengeCommand) -> Com
 }
 
 fn summary<T>(found: &Listing<T>, what: &str) -> String {
-    let more = if found.truncated { "; there are more, --limit shows them" } else { "" };
-    format!("{} {what} at slot {}{more}", found.items.len(), found.height)
+    let more = if found.truncated {
+        "; there are more, --limit shows them"
+    } else {
+        ""
+    };
+    format!(
+        "{} {what} at slot {}{more}",
+        found.items.len(),
+        found.height
+    )
 }
 
 pub(super) fn genesis(context: &mut Context, command: GenesisCommand) -> CommandResult {
     let GenesisCommand::Show = command;
     let view = if context.global.network.is_some() {
         let genesis = context.genesis()?;
-        GenesisView { chain_id: genesis.chain_id(), genesis }
+        GenesisView {
+            chain_id: genesis.chain_id(),
+            genesis,
+        }
     } else {
         context.client().genesis()?
     };
@@ -134,15 +170,30 @@ pub(super) fn genesis(context: &mut Context, command: GenesisCommand) -> Command
         page.heading("Time")
             .field("slot", format!("{} ms", number(p.slot_ms)))
             .field("epoch", format!("{} slots", number(p.epoch_slots)))
-            .field("challenge window", format!("{} slots at least", p.window_slots))
+            .field(
+                "challenge window",
+                format!("{} slots at least", p.window_slots),
+            )
             .field("unbonding", format!("{} slots", number(p.unbonding_slots)));
         page.heading("Money")
             .field("least payment", aic(p.payment_min))
             .field("fee", format!("{} a KiB", aic(p.fee_per_kib)))
-            .field("worker stake", format!("{} at least", aic(p.worker_stake_min)))
-            .field("coordinator stake", format!("{} at least", aic(p.coordinator_stake_min)))
-            .field("validator stake", format!("{} at least", aic(p.validator_stake_min)))
-            .field("slash", format!("{} % of the stake", p.slash_bps as f64 / 100.0));
+            .field(
+                "worker stake",
+                format!("{} at least", aic(p.worker_stake_min)),
+            )
+            .field(
+                "coordinator stake",
+                format!("{} at least", aic(p.coordinator_stake_min)),
+            )
+            .field(
+                "validator stake",
+                format!("{} at least", aic(p.validator_stake_min)),
+            )
+            .field(
+                "slash",
+                format!("{} % of the stake", p.slash_bps as f64 / 100.0),
+            );
         page.heading("Limits")
             .field("inline", size(p.limits.inline_bytes_max))
             .field("blob", size(p.limits.blob_bytes_max))

@@ -23,11 +23,14 @@ pub(super) fn status(context: &mut Context) -> CommandResult {
         } else {
             page.toned("ready", format!("no\n{}", unwell.join("\n")), Tone::Bad);
         }
-        page.field("network", format!("{} (chain {})", status.network, status.chain_id.short()))
-            .field("roles", status.roles.join(", "))
-            .maybe("account", status.account)
-            .field("peer id", &status.peer_id)
-            .field("listens on", status.listen.join("\n"));
+        page.field(
+            "network",
+            format!("{} (chain {})", status.network, status.chain_id.short()),
+        )
+        .field("roles", status.roles.join(", "))
+        .maybe("account", status.account)
+        .field("peer id", &status.peer_id)
+        .field("listens on", status.listen.join("\n"));
         page.heading("Chain")
             .field("slot", number(status.height.0))
             .field("block", status.block_id)
@@ -41,9 +44,14 @@ pub(super) fn status(context: &mut Context) -> CommandResult {
             .field("version", &status.version)
             .field("up", duration(status.uptime_s))
             .field("peers", status.peers)
-            .field("mempool", format!(
-                "{} transactions, {}", number(status.mempool_txs), size(status.mempool_bytes)
-            ));
+            .field(
+                "mempool",
+                format!(
+                    "{} transactions, {}",
+                    number(status.mempool_txs),
+                    size(status.mempool_bytes)
+                ),
+            );
         if status.rss_bytes > 0 {
             page.field("memory", size(status.rss_bytes));
         }

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use std::fmt::Write as _;
 
 /// The width that everything but a single long value keeps to.
-pub const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -87,21 +87,40 @@ impl Page {
         self
     }
 
+    /// A line as it is, to be copied, however long.
+    pub fn verbatim(&mut self, text: impl AsRef<str>) -> &mut Self {
+        self.flush();
+        let _ = writeln!(self.text, "{}", text.as_ref());
+        self
+    }
+
     /// Rows under column names. The first row decides nothing: each column is
     /// as wide as its widest cell, the last is not padded.
     pub fn table(&mut self, columns: &[&str], rows: &[Vec<String>]) -> &mut Self {
         self.flush();
         let width = |i: usize| {
-            let cells = rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count());
-            cells.chain(columns.get(i).map(|c| c.len())).max().unwrap_or(0)
+            let cells = rows
+                .iter()
+                .filter_map(|r| r.get(i))
+                .map(|c| c.chars().count());
+            cells
+                .chain(columns.get(i).map(|c| c.len()))
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns.len()).map(width).collect();
         let line = |cells: &mut dyn Iterator<Item = &str>| {
-            let padded: Vec<String> =
-                cells.zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
+            let padded: Vec<String> = cells
+                .zip(&widths)
+                .map(|(cell, w)| format!("{cell:<w$}"))
+                .collect();
             padded.join("  ").trim_end().to_owned()
         };
-        let _ = writeln!(self.text, "{DIM}{}{DIM:#}", line(&mut columns.iter().copied()));
+        let _ = writeln!(
+            self.text,
+            "{DIM}{}{DIM:#}",
+            line(&mut columns.iter().copied())
+        );
         for row in rows {
             let _ = writeln!(self.text, "{}", line(&mut row.iter().map(String::as_str)));
         }
@@ -110,13 +129,21 @@ impl Page {
 
     fn flush(&mut self) {
         let fields = std::mem::take(&mut self.fields);
-        let column = fields.iter().map(|(k, ..)| k.chars().count()).max().unwrap_or(0) + 2;
+        let column = fields
+            .iter()
+            .map(|(k, ..)| k.chars().count())
+            .max()
+            .unwrap_or(0)
+            + 2;
         for (key, value, tone) in fields {
             let style = tone.style();
             let room = WIDTH.saturating_sub(column + 2).max(20);
             for (i, line) in wrapped(&value, room).into_iter().enumerate() {
                 let key = if i == 0 { key.as_str() } else { "" };
-                let _ = writeln!(self.text, "  {DIM}{key:<column$}{DIM:#}{style}{line}{style:#}");
+                let _ = writeln!(
+                    self.text,
+                    "  {DIM}{key:<column$}{DIM:#}{style}{line}{style:#}"
+                );
             }
         }
     }
@@ -149,12 +176,12 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// An amount with its unit.
-pub fn aic(amount: Amount) -> String {
+pub(crate) fn aic(amount: Amount) -> String {
     format!("{amount} AIC")
 }
 
 /// A number with its thousands apart.
-pub fn number(n: impl Into<u128>) -> String {
+pub(crate) fn number(n: impl Into<u128>) -> String {
     let digits = n.into().to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -167,7 +194,7 @@ pub fn number(n: impl Into<u128>) -> String {
 }
 
 /// A size with a unit that fits.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} bytes");
@@ -182,9 +209,13 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// A span in words.
-pub fn duration(seconds: u64) -> String {
-    let (d, h, m, s) =
-        (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+pub(crate) fn duration(seconds: u64) -> String {
+    let (d, h, m, s) = (
+        seconds / 86_400,
+        seconds / 3_600 % 24,
+        seconds / 60 % 60,
+        seconds % 60,
+    );
     match (d, h, m) {
         (0, 0, 0) => format!("{s} s"),
         (0, 0, _) => format!("{m} min {s} s"),
@@ -205,8 +236,11 @@ mod tests {
     fn fields_align_and_long_words_stay_whole() {
         let mut page = Page::new();
         let id = "ab".repeat(32);
-        page.heading("Job").field("job", &id).field("payment", aic(Amount::aic(3)));
-        page.heading("Why").toned("reason", "no ".repeat(40).trim(), Tone::Bad);
+        page.heading("Job")
+            .field("job", &id)
+            .field("payment", aic(Amount::aic(3)));
+        page.heading("Why")
+            .toned("reason", "no ".repeat(40).trim(), Tone::Bad);
         let text = plain(page);
         assert!(text.starts_with(&format!("Job\n  job      {id}\n  payment  3 AIC\n\nWhy\n")));
         assert!(text.lines().all(|l| l.chars().count() <= WIDTH), "{text}");
@@ -215,7 +249,10 @@ mod tests {
     #[test]
     fn tables_are_as_wide_as_their_cells() {
         let mut page = Page::new();
-        let rows = vec![vec!["a".into(), "long cell".into()], vec!["bbbb".into(), "x".into()]];
+        let rows = vec![
+            vec!["a".into(), "long cell".into()],
+            vec!["bbbb".into(), "x".into()],
+        ];
         page.table(&["id", "what"], &rows);
         assert_eq!(plain(page), "id    what\na     long cell\nbbbb  x\n");
     }

@@ -10,9 +10,9 @@ use super::exit::{CliError, Exit};
 use super::files;
 use super::page::{Page, Tone, aic, number, size};
 use super::tensors;
+use crate::rpc::views::{JobView, run_status_name};
 use aether_inference::{BundleLimits, Tensor, decode_outputs};
 use aether_mesh::{JobId, Payload, RECEIPT_BYTES_MAX, Receipt, Rules, Verified};
-use crate::rpc::views::{JobView, run_status_name};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -29,7 +29,10 @@ fn export(context: &mut Context, job: &JobId, file: &Path) -> CommandResult {
     let receipt = Receipt::decode(&bytes)
         .map_err(|e| CliError::failed(e.code(), format!("the node's answer: {e}")))?;
     if receipt.job.id().0 != job.0 {
-        return Err(CliError::failed("other_job", "the node's receipt is of another job"));
+        return Err(CliError::failed(
+            "other_job",
+            "the node's receipt is of another job",
+        ));
     }
     files::write_new(file, &bytes)?;
     let value = json!({ "job": job, "file": file, "bytes": bytes.len() });
@@ -55,20 +58,25 @@ fn verify(context: &mut Context, file: &Path) -> CommandResult {
             accepted(context, &rules, &verified, bytes.len());
             Ok(Exit::Ok)
         }
-        Err(e) => Err(CliError::failed(e.code(), format!(
-            "{} proves nothing under network {:?}: {e} [{}]",
-            file.display(),
-            rules.genesis.name,
+        Err(e) => Err(CliError::failed(
             e.code(),
-        ))),
+            format!(
+                "{} proves nothing under network {:?}: {e} [{}]",
+                file.display(),
+                rules.genesis.name,
+                e.code(),
+            ),
+        )),
     }
 }
 
 fn accepted(context: &mut Context, rules: &Rules, v: &Verified, bytes: usize) {
     let outputs = inline_outputs(v);
-    context.console.answer(&to_json(rules, v, outputs.as_deref()), |page| {
-        describe(page, rules, v, bytes as u64, outputs.as_deref());
-    });
+    context
+        .console
+        .answer(&to_json(rules, v, outputs.as_deref()), |page| {
+            describe(page, rules, v, bytes as u64, outputs.as_deref());
+        });
 }
 
 fn describe(
@@ -79,7 +87,10 @@ fn describe(
     outputs: Option<&[(String, Tensor)]>,
 ) {
     page.toned("receipt", format!("valid ({})", size(bytes)), Tone::Good)
-        .field("network", format!("{} (chain {})", rules.genesis.name, rules.chain_id.short()))
+        .field(
+            "network",
+            format!("{} (chain {})", rules.genesis.name, rules.chain_id.short()),
+        )
         .field("job", v.job)
         .field("model", v.terms.model)
         .field("requester", v.record.requester)
@@ -112,7 +123,10 @@ fn show_run(page: &mut Page, v: &Verified) {
         .field("status", run_status_name(status))
         .maybe("gas", v.record.vcr.as_ref().map(|r| number(r.gas_used)))
         .field("seed", v.terms.seed)
-        .field("trace", format!("{} elements", number(v.vcr.trace.len() as u64)))
+        .field(
+            "trace",
+            format!("{} elements", number(v.vcr.trace.len() as u64)),
+        )
         .field("commitment", hex::encode(&v.vcr.commitment));
     page.heading("Platform")
         .field("kind", v.appraisal.kind)
@@ -124,19 +138,40 @@ fn show_run(page: &mut Page, v: &Verified) {
 fn show_finality(page: &mut Page, v: &Verified) {
     let (count, power, total) = v.signers;
     page.heading("Settlement")
-        .maybe("settled", v.record.outcome.as_ref().map(|o| format!("in slot {}", o.slot)))
+        .maybe(
+            "settled",
+            v.record
+                .outcome
+                .as_ref()
+                .map(|o| format!("in slot {}", o.slot)),
+        )
         .field("paid", aic(v.record.payment))
-        .field("proven", format!("by the header of slot {}", v.header.height))
+        .field(
+            "proven",
+            format!("by the header of slot {}", v.header.height),
+        )
         .field("block", v.header.id())
-        .field("signed by", format!(
-            "{count} validators, {} of {} AIC of stake", number(power), number(total)
-        ));
+        .field(
+            "signed by",
+            format!(
+                "{count} validators, {} of {} AIC of stake",
+                number(power),
+                number(total)
+            ),
+        );
 }
 
 fn inline_outputs(v: &Verified) -> Option<Vec<(String, Tensor)>> {
-    let Payload::Inline(bytes) = &v.vcr.output else { return None };
-    let limits = BundleLimits { max_bytes: bytes.len() as u64, ..BundleLimits::default() };
-    decode_outputs(bytes, &limits).ok().filter(|outputs| !outputs.is_empty())
+    let Payload::Inline(bytes) = &v.vcr.output else {
+        return None;
+    };
+    let limits = BundleLimits {
+        max_bytes: bytes.len() as u64,
+        ..BundleLimits::default()
+    };
+    decode_outputs(bytes, &limits)
+        .ok()
+        .filter(|outputs| !outputs.is_empty())
 }
 
 fn to_json(rules: &Rules, v: &Verified, outputs: Option<&[(String, Tensor)]>) -> Value {
@@ -223,7 +258,13 @@ mod tests {
         let node = FakeNode::new();
         let v = verified(&node);
         let mut page = Page::default();
-        describe(&mut page, &node.rules, &v, 5_000, inline_outputs(&v).as_deref());
+        describe(
+            &mut page,
+            &node.rules,
+            &v,
+            5_000,
+            inline_outputs(&v).as_deref(),
+        );
         let text = anstream::adapter::strip_str(&page.finish()).to_string();
         for said in [
             "valid (4.9 KiB)",
@@ -242,6 +283,9 @@ mod tests {
         }
         let json = to_json(&node.rules, &v, inline_outputs(&v).as_deref());
         assert_eq!(json["signers"]["stake"], 30_000);
-        assert_eq!(json["outputs"]["p"]["data"], serde_json::json!([0.25, 0.75]));
+        assert_eq!(
+            json["outputs"]["p"]["data"],
+            serde_json::json!([0.25, 0.75])
+        );
     }
 }

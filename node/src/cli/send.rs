@@ -47,7 +47,12 @@ enum Fate {
 
 impl<'c> Wallet<'c> {
     pub(super) fn new(client: &'c Client, key: SigningKey, network: &GenesisView) -> Self {
-        Self { client, key, chain: network.chain_id, params: network.genesis.params.clone() }
+        Self {
+            client,
+            key,
+            chain: network.chain_id,
+            params: network.genesis.params.clone(),
+        }
     }
 
     pub(super) fn account(&self) -> Account {
@@ -55,7 +60,11 @@ impl<'c> Wallet<'c> {
     }
 
     /// Signs, hands in and waits for the block.
-    pub(super) fn send(&self, console: &mut Console, action: &Action) -> Result<Included, CliError> {
+    pub(super) fn send(
+        &self,
+        console: &mut Console,
+        action: &Action,
+    ) -> Result<Included, CliError> {
         let mut at_least = 0;
         for _ in 0..ATTEMPTS {
             let me = self.client.account(&self.account())?;
@@ -63,14 +72,21 @@ impl<'c> Wallet<'c> {
                 true => at_least.max(me.value.nonce.saturating_add(1)),
                 false => 0,
             };
-            let expiry = me.height.after(EXPIRY_SLOTS.min(self.params.deadline_slots_max));
-            let body = TxBody { nonce, expiry_slot: expiry, action: action.clone() };
+            let expiry = me
+                .height
+                .after(EXPIRY_SLOTS.min(self.params.deadline_slots_max));
+            let body = TxBody {
+                nonce,
+                expiry_slot: expiry,
+                action: action.clone(),
+            };
             let tx = body.sign(&self.key, &self.chain);
             let bytes = tx.encoded_len() as u64;
             if bytes > self.params.limits.message_bytes_max {
-                return Err(CliError::failed("too_large", format!(
-                    "the transaction has {bytes} bytes, more than this network allows"
-                )));
+                return Err(CliError::failed(
+                    "too_large",
+                    format!("the transaction has {bytes} bytes, more than this network allows"),
+                ));
             }
             match self.hand_in(console, &tx)? {
                 None => {}
@@ -80,7 +96,13 @@ impl<'c> Wallet<'c> {
                 }
             }
             match self.follow(console, &tx, nonce, me.height, expiry)? {
-                Fate::Included(slot) => return Ok(Included { id: tx.id(), slot, bytes }),
+                Fate::Included(slot) => {
+                    return Ok(Included {
+                        id: tx.id(),
+                        slot,
+                        bytes,
+                    });
+                }
                 Fate::Replaced => console.stage("the nonce was taken; signing again"),
             }
         }
@@ -105,7 +127,10 @@ impl<'c> Wallet<'c> {
                 Err(e) => return Err(e.into()),
             }
         }
-        Err(CliError::failed("busy", "the node takes no transactions right now"))
+        Err(CliError::failed(
+            "busy",
+            "the node takes no transactions right now",
+        ))
     }
 
     fn follow(
@@ -125,7 +150,9 @@ impl<'c> Wallet<'c> {
             while seen < me.height {
                 let next = seen.after(1);
                 // A block that is not readable yet is asked for again.
-                let Some(block) = found(self.client.block(next))? else { break };
+                let Some(block) = found(self.client.block(next))? else {
+                    break;
+                };
                 if block.txs.iter().any(|t| t.id == id) {
                     return Ok(Fate::Included(next));
                 }
@@ -136,17 +163,25 @@ impl<'c> Wallet<'c> {
                 return Ok(Fate::Replaced);
             }
             if seen >= expiry {
-                return Err(CliError::failed("expired", format!(
-                    "transaction {id} was in no block until its expiry at slot {expiry}; \
+                return Err(CliError::failed(
+                    "expired",
+                    format!(
+                        "transaction {id} was in no block until its expiry at slot {expiry}; \
                      nothing was paid"
-                )));
+                    ),
+                ));
             }
             let still = moved.elapsed();
             if still > STALLED * 5 {
-                return Err(CliError::new(Exit::Unreachable, "stalled", format!(
-                    "the network has made no block for {} s; transaction {id} may still be \
-                     included until slot {expiry}", still.as_secs()
-                )));
+                return Err(CliError::new(
+                    Exit::Unreachable,
+                    "stalled",
+                    format!(
+                        "the network has made no block for {} s; transaction {id} may still be \
+                     included until slot {expiry}",
+                        still.as_secs()
+                    ),
+                ));
             }
             if still > STALLED && !warned {
                 warned = true;

@@ -36,7 +36,10 @@ pub(super) fn read_inputs(
         named.extend(read_file(program, name, Path::new(path), bytes_max)?);
     }
     let wrong = |e: aether_inference::InputError| {
-        CliError::failed("input", format!("{e}; the model takes {}", signature(program)))
+        CliError::failed(
+            "input",
+            format!("{e}; the model takes {}", signature(program)),
+        )
     };
     let ordered = program.order_inputs(named).map_err(wrong)?;
     program.check_inputs(&ordered).map_err(wrong)?;
@@ -45,8 +48,12 @@ pub(super) fn read_inputs(
 
 /// The canonical bytes of ordered inputs.
 pub(super) fn encode(program: &Program, inputs: &[Tensor]) -> Vec<u8> {
-    let named: Vec<(&str, &Tensor)> =
-        program.inputs().iter().map(|i| i.name.as_str()).zip(inputs).collect();
+    let named: Vec<(&str, &Tensor)> = program
+        .inputs()
+        .iter()
+        .map(|i| i.name.as_str())
+        .zip(inputs)
+        .collect();
     encode_inputs(&named)
 }
 
@@ -57,11 +64,13 @@ fn read_file(
     bytes_max: u64,
 ) -> Result<Vec<(String, Tensor)>, CliError> {
     let bytes = files::read(path, bytes_max)?;
-    let bad = |e: &dyn std::fmt::Display| {
-        CliError::failed("input", format!("{}: {e}", path.display()))
-    };
+    let bad =
+        |e: &dyn std::fmt::Display| CliError::failed("input", format!("{}: {e}", path.display()));
     if bytes.starts_with(b"AETI") {
-        let limits = BundleLimits { max_bytes: bytes_max, ..BundleLimits::default() };
+        let limits = BundleLimits {
+            max_bytes: bytes_max,
+            ..BundleLimits::default()
+        };
         let mut tensors = decode_inputs(&bytes, &limits).map_err(|e| bad(&e))?;
         if let (Some(name), [(own, _)]) = (name, tensors.as_mut_slice()) {
             *own = name.to_owned();
@@ -81,7 +90,9 @@ fn read_file(
             .collect();
     }
     let (own, tensor) = Tensor::from_onnx_pb(&bytes, bytes.len()).map_err(|e| {
-        bad(&format!("neither encoded tensors, nor JSON, nor an ONNX TensorProto ({e})"))
+        bad(&format!(
+            "neither encoded tensors, nor JSON, nor an ONNX TensorProto ({e})"
+        ))
     })?;
     // Published test files often name their tensor otherwise, or not at all;
     // with one input there is nothing to mistake.
@@ -89,14 +100,22 @@ fn read_file(
         [only] => Some(only.name.clone()),
         _ => None,
     };
-    Ok(vec![(name.map(str::to_owned).or(only).unwrap_or(own), tensor)])
+    Ok(vec![(
+        name.map(str::to_owned).or(only).unwrap_or(own),
+        tensor,
+    )])
 }
 
 /// A tensor out of `{"shape": [...], "data": [...]}`, optionally with
 /// `"dtype"`.
 fn from_json(value: &Value, wanted: Option<DType>) -> Result<Tensor, String> {
-    let object = value.as_object().ok_or("expected {\"shape\": […], \"data\": […]}")?;
-    if let Some(other) = object.keys().find(|k| !["shape", "data", "dtype"].contains(&k.as_str())) {
+    let object = value
+        .as_object()
+        .ok_or("expected {\"shape\": […], \"data\": […]}")?;
+    if let Some(other) = object
+        .keys()
+        .find(|k| !["shape", "data", "dtype"].contains(&k.as_str()))
+    {
         return Err(format!("unknown key `{other}`"));
     }
     let dtype = match object.get("dtype").and_then(Value::as_str) {
@@ -127,8 +146,14 @@ fn from_json(value: &Value, wanted: Option<DType>) -> Result<Tensor, String> {
     Tensor::new(&shape, data).map_err(|e| e.to_string())
 }
 
-const DTYPES: [DType; 6] =
-    [DType::F32, DType::U8, DType::I8, DType::I32, DType::I64, DType::Bool];
+const DTYPES: [DType; 6] = [
+    DType::F32,
+    DType::U8,
+    DType::I8,
+    DType::I32,
+    DType::I64,
+    DType::Bool,
+];
 
 fn flatten<'v>(value: &'v Value, out: &mut Vec<&'v Value>) {
     match value {
@@ -197,7 +222,9 @@ fn float_json(x: f32) -> Value {
         return if x > 0.0 { "inf".into() } else { "-inf".into() };
     }
     // The shortest digits that name this f32, not those of its f64.
-    x.to_string().parse::<f64>().map_or(Value::Null, Value::from)
+    x.to_string()
+        .parse::<f64>()
+        .map_or(Value::Null, Value::from)
 }
 
 /// Tensors for people: a line each, long ones cut.
@@ -212,8 +239,15 @@ pub(super) fn show(page: &mut Page, tensors: &[(String, Tensor)]) {
             Data::Bool(v) => v.iter().take(SHOWN).map(bool::to_string).collect(),
         };
         let rest = t.len().saturating_sub(SHOWN);
-        let more = if rest > 0 { format!(" … {} more", number(rest as u64)) } else { String::new() };
-        page.field(name, format!("{} {:?}: {}{more}", t.dtype(), t.shape(), values.join(" ")));
+        let more = if rest > 0 {
+            format!(" … {} more", number(rest as u64))
+        } else {
+            String::new()
+        };
+        page.field(
+            name,
+            format!("{} {:?}: {}{more}", t.dtype(), t.shape(), values.join(" ")),
+        );
     }
 }
 
@@ -236,7 +270,12 @@ pub(super) fn describe(program: &Program, info: &ValueInfo) -> String {
 
 fn signature(program: &Program) -> String {
     let one = |i: &ValueInfo| format!("`{}` {}", i.name, describe(program, i));
-    program.inputs().iter().map(one).collect::<Vec<_>>().join(", ")
+    program
+        .inputs()
+        .iter()
+        .map(one)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -247,16 +286,28 @@ mod tests {
     fn json_tensors_come_back_bit_for_bit() {
         let values = vec![0.1f32, -0.0, 1e-45, f32::MAX, f32::NAN, f32::INFINITY, -3.0];
         let tensors = vec![
-            ("f".to_owned(), Tensor::from_vec(&[7], values.clone()).unwrap()),
-            ("i".to_owned(), Tensor::from_vec(&[2, 1], vec![i64::MIN, 7]).unwrap()),
-            ("b".to_owned(), Tensor::from_vec(&[2], vec![true, false]).unwrap()),
+            (
+                "f".to_owned(),
+                Tensor::from_vec(&[7], values.clone()).unwrap(),
+            ),
+            (
+                "i".to_owned(),
+                Tensor::from_vec(&[2, 1], vec![i64::MIN, 7]).unwrap(),
+            ),
+            (
+                "b".to_owned(),
+                Tensor::from_vec(&[2], vec![true, false]).unwrap(),
+            ),
         ];
         let text = serde_json::to_string(&to_json(&tensors)).unwrap();
         assert!(text.contains("[0.1,"), "{text}");
         let back: Map<String, Value> = serde_json::from_str(&text).unwrap();
         for (name, tensor) in &tensors {
             let read = from_json(&back[name], None).unwrap();
-            assert_eq!((read.dtype(), read.shape()), (tensor.dtype(), tensor.shape()));
+            assert_eq!(
+                (read.dtype(), read.shape()),
+                (tensor.dtype(), tensor.shape())
+            );
             assert_eq!(read.to_le_bytes(), tensor.to_le_bytes(), "{name}");
         }
     }
@@ -271,14 +322,23 @@ mod tests {
             (json!({"shape": [1], "data": [1], "size": 1}), "`size`"),
             (json!({"shape": [1], "data": ["x"]}), "element 0"),
             (json!({"shape": [1], "dtype": "f64", "data": [1]}), "f64"),
-            (json!({"shape": [1], "dtype": "u8", "data": [256]}), "element 0"),
-            (json!({"shape": [1], "dtype": "i64", "data": [1.5]}), "element 0"),
+            (
+                json!({"shape": [1], "dtype": "u8", "data": [256]}),
+                "element 0",
+            ),
+            (
+                json!({"shape": [1], "dtype": "i64", "data": [1.5]}),
+                "element 0",
+            ),
             (json!({"shape": [-1], "data": []}), "whole numbers"),
         ] {
             let e = from_json(&value, None).unwrap_err();
             assert!(e.contains(why), "{value}: {e}");
         }
         let nested = json!({"shape": [2, 2], "data": [[1, 2], [3, 4]]});
-        assert_eq!(from_json(&nested, None).unwrap().view::<f32>(), Some(&[1.0, 2.0, 3.0, 4.0][..]));
+        assert_eq!(
+            from_json(&nested, None).unwrap().view::<f32>(),
+            Some(&[1.0, 2.0, 3.0, 4.0][..])
+        );
     }
 }

@@ -30,7 +30,7 @@ pub enum Topic {
     Transactions,
     /// Validators' proposals and votes.
     Consensus,
-    /// Decided blocks.
+    /// Proposed blocks, and certificates of decided ones.
     Blocks,
     /// Heartbeats of workers.
     Liveness,

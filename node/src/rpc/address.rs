@@ -43,19 +43,25 @@ impl FromStr for RpcAddress {
         if !host_ok || port.parse::<u16>().is_err() {
             return Err(BadRpcAddress::Shape);
         }
-        Ok(Self { host_port: rest.to_owned() })
+        Ok(Self {
+            host_port: rest.to_owned(),
+        })
     }
 }
 
 impl Default for RpcAddress {
     fn default() -> Self {
-        Self { host_port: DEFAULT_RPC.to_owned() }
+        Self {
+            host_port: DEFAULT_RPC.to_owned(),
+        }
     }
 }
 
 impl From<SocketAddr> for RpcAddress {
     fn from(address: SocketAddr) -> Self {
-        Self { host_port: address.to_string() }
+        Self {
+            host_port: address.to_string(),
+        }
     }
 }
 
@@ -84,7 +90,11 @@ mod tests {
 
     #[test]
     fn an_address_may_be_written_as_a_url_or_without() {
-        for text in ["127.0.0.1:8770", "http://127.0.0.1:8770", "http://127.0.0.1:8770/"] {
+        for text in [
+            "127.0.0.1:8770",
+            "http://127.0.0.1:8770",
+            "http://127.0.0.1:8770/",
+        ] {
             let address: RpcAddress = text.parse().unwrap();
             assert_eq!(address, RpcAddress::default());
             assert_eq!(address.to_string(), "http://127.0.0.1:8770");

@@ -35,7 +35,9 @@ const PAYLOAD_BYTES_MAX: u64 = 1 << 30;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// Nobody answers there.
-    #[error("no node answers at {url} ({reason}); start one with `aether node run` or `aether dev`, or name another with --rpc")]
+    #[error(
+        "no node answers at {url} ({reason}); start one with `aether node run` or `aether dev`, or name another with --rpc"
+    )]
     Unreachable {
         /// Where.
         url: String,
@@ -109,7 +111,10 @@ impl Client {
             .user_agent(concat!("aether/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Self { agent, url: address.to_string() }
+        Self {
+            agent,
+            url: address.to_string(),
+        }
     }
 
     /// The node's address.
@@ -269,7 +274,10 @@ impl Client {
             .call();
         let response = self.checked(call.map_err(|e| self.failed(e))?)?;
         let reader = BufReader::new(response.into_body().into_reader());
-        Ok(EventStream { reader, url: self.url.clone() })
+        Ok(EventStream {
+            reader,
+            url: self.url.clone(),
+        })
     }
 
     fn json<T: DeserializeOwned>(&self, path: &str) -> Answer<T> {
@@ -313,7 +321,10 @@ impl Client {
 
     fn body(&self, response: &mut Response<Body>, limit: u64) -> Answer<Vec<u8>> {
         // The limit counts what it lets through; one byte more would be cut.
-        let reader = response.body_mut().with_config().limit(limit.saturating_add(1));
+        let reader = response
+            .body_mut()
+            .with_config()
+            .limit(limit.saturating_add(1));
         reader.read_to_vec().map_err(|e| self.failed(e))
     }
 
@@ -329,11 +340,17 @@ impl Client {
     }
 
     fn unreachable(&self, reason: impl ToString) -> ClientError {
-        ClientError::Unreachable { url: self.url.clone(), reason: reason.to_string() }
+        ClientError::Unreachable {
+            url: self.url.clone(),
+            reason: reason.to_string(),
+        }
     }
 
     fn strange(&self, reason: impl ToString) -> ClientError {
-        ClientError::Strange { url: self.url.clone(), reason: reason.to_string() }
+        ClientError::Strange {
+            url: self.url.clone(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -349,13 +366,21 @@ impl Iterator for EventStream {
     fn next(&mut self) -> Option<Self::Item> {
         let mut line = Vec::new();
         let url = || self.url.clone();
-        match (&mut self.reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+        match (&mut self.reader)
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line)
+        {
             Ok(0) => None,
-            Ok(_) => Some(serde_json::from_slice(&line).map_err(|e| ClientError::Strange {
+            Ok(_) => Some(
+                serde_json::from_slice(&line).map_err(|e| ClientError::Strange {
+                    url: url(),
+                    reason: e.to_string(),
+                }),
+            ),
+            Err(e) => Some(Err(ClientError::Unreachable {
                 url: url(),
                 reason: e.to_string(),
             })),
-            Err(e) => Some(Err(ClientError::Unreachable { url: url(), reason: e.to_string() })),
         }
     }
 }

@@ -73,7 +73,11 @@ pub struct ApiError {
 impl ApiError {
     /// An error of a kind, with its sentence.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), next_nonce: None }
+        Self {
+            code,
+            message: message.into(),
+            next_nonce: None,
+        }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -87,7 +91,10 @@ impl ApiError {
     /// Ours: the reason goes to the log, not to the caller.
     pub(super) fn internal(reason: impl std::fmt::Display) -> Self {
         tracing::error!(%reason, "an RPC request failed inside the node");
-        Self::new(ErrorCode::Internal, "the node failed to answer; its log says why")
+        Self::new(
+            ErrorCode::Internal,
+            "the node failed to answer; its log says why",
+        )
     }
 }
 
@@ -97,9 +104,10 @@ impl From<SubmitError> for ApiError {
         match e {
             SubmitError::Invalid(_) => Self::new(ErrorCode::Invalid, message),
             SubmitError::NotNow(_) => Self::new(ErrorCode::NotNow, message),
-            SubmitError::NonceUsed { next } => {
-                Self { next_nonce: Some(next), ..Self::new(ErrorCode::NonceUsed, message) }
-            }
+            SubmitError::NonceUsed { next } => Self {
+                next_nonce: Some(next),
+                ..Self::new(ErrorCode::NonceUsed, message)
+            },
             SubmitError::Busy => Self::new(ErrorCode::Busy, message),
         }
     }
@@ -121,6 +129,11 @@ impl From<Refusal> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
-        (self.code.status(), [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        (
+            self.code.status(),
+            [(header::CONTENT_TYPE, "application/json")],
+            body,
+        )
+            .into_response()
     }
 }

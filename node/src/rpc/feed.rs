@@ -38,7 +38,10 @@ pub(super) enum FeedItem {
 
 impl Feed {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { ring: Mutex::default(), next: watch::Sender::new(Some(0)) })
+        Arc::new(Self {
+            ring: Mutex::default(),
+            next: watch::Sender::new(Some(0)),
+        })
     }
 
     /// Takes events until the node stops sending.
@@ -71,7 +74,8 @@ impl Feed {
             ring.first += 1;
         }
         ring.kept.push_back(block);
-        self.next.send_replace(Some(ring.first + ring.kept.len() as u64));
+        self.next
+            .send_replace(Some(ring.first + ring.kept.len() as u64));
     }
 
     fn skip(&self, n: u64) {
@@ -99,7 +103,12 @@ impl Feed {
             _ => 0,
         };
         drop(ring);
-        Cursor { feed: Arc::clone(self), changed: self.next.subscribe(), at, missed }
+        Cursor {
+            feed: Arc::clone(self),
+            changed: self.next.subscribe(),
+            at,
+            missed,
+        }
     }
 }
 
@@ -187,7 +196,10 @@ mod tests {
         assert_eq!(slow.next().await, Some(FeedItem::Missed(3)));
         assert_eq!(slot(&mut slow).await, 4);
         feed.skip(2);
-        assert_eq!(slow.next().await, Some(FeedItem::Missed(KEPT as u64 - 1 + 2)));
+        assert_eq!(
+            slow.next().await,
+            Some(FeedItem::Missed(KEPT as u64 - 1 + 2))
+        );
         feed.close();
         assert_eq!(slow.next().await, None);
     }

@@ -37,7 +37,8 @@ pub(super) async fn admit(
     next: Next,
 ) -> Response {
     if !shared.allow_remote && !is_local_caller(request.uri(), request.headers()) {
-        let message = "this RPC answers programs on this machine only, not web pages or other names";
+        let message =
+            "this RPC answers programs on this machine only, not web pages or other names";
         return ApiError::new(ErrorCode::Forbidden, message).into_response();
     }
     let Ok(_permit) = shared.requests.try_acquire() else {
@@ -53,7 +54,11 @@ pub(super) async fn admit(
 }
 
 fn is_local_caller(uri: &Uri, headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|v| v.to_str().unwrap_or("unreadable"));
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|v| v.to_str().unwrap_or("unreadable"))
+    };
     let host_is_local = match (uri.host(), text(header::HOST)) {
         (Some(host), _) => is_local_name(host),
         (None, Some(host)) => is_local_name(without_port(host)),

@@ -18,7 +18,10 @@ pub(super) struct BoundedListener {
 
 impl BoundedListener {
     pub(super) fn new(inner: TcpListener, connections_max: usize) -> Self {
-        Self { inner, permits: Arc::new(Semaphore::new(connections_max)) }
+        Self {
+            inner,
+            permits: Arc::new(Semaphore::new(connections_max)),
+        }
     }
 }
 
@@ -31,7 +34,13 @@ impl axum::serve::Listener for BoundedListener {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let (stream, address) = axum::serve::Listener::accept(&mut self.inner).await;
         let _ = stream.set_nodelay(true);
-        (BoundedStream { stream, _permit: permit }, address)
+        (
+            BoundedStream {
+                stream,
+                _permit: permit,
+            },
+            address,
+        )
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -29,7 +29,11 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// A loopback address, without metrics.
     pub fn new(listen: SocketAddr) -> Self {
-        Self { listen, allow_remote: false, metrics: None }
+        Self {
+            listen,
+            allow_remote: false,
+            metrics: None,
+        }
     }
 }
 
@@ -77,10 +81,15 @@ impl Server {
             io::ErrorKind::AddrInUse => ServerError::PortInUse(address),
             _ => ServerError::Bind { address, source },
         })?;
-        let address =
-            listener.local_addr().map_err(|source| ServerError::Bind { address, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| ServerError::Bind { address, source })?;
         let shared = Shared::new(backend, config.metrics, config.allow_remote);
-        Ok(Self { listener, address, shared: Arc::new(shared) })
+        Ok(Self {
+            listener,
+            address,
+            shared: Arc::new(shared),
+        })
     }
 
     /// Where it listens, with the port that was taken.
@@ -93,10 +102,7 @@ impl Server {
     ///
     /// # Errors
     /// When the listener fails for good.
-    pub async fn run(
-        self,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let feed = Arc::clone(&self.shared.feed);
         let events = self.shared.backend.events();
         let filling = tokio::spawn(Arc::clone(&feed).run(events));

@@ -16,10 +16,16 @@ fn keys_are_made_and_shown() {
     let file = desk.path("me.key");
     let made = aether(&["key", "new", text(&file), "--json"]).ok().json();
     let shown = aether(&["key", "show", text(&file)]).ok();
-    assert!(shown.out.contains(made["account"].as_str().unwrap()), "{}", shown.out);
+    assert!(
+        shown.out.contains(made["account"].as_str().unwrap()),
+        "{}",
+        shown.out
+    );
     aether(&["key", "new", text(&file)]).failed(Exit::Config, "never overwritten");
     let vote = desk.path("vote.key");
-    let made = aether(&["key", "new", text(&vote), "--vote", "--json"]).ok().json();
+    let made = aether(&["key", "new", text(&vote), "--vote", "--json"])
+        .ok()
+        .json();
     assert_eq!(made["vote_key"].as_str().unwrap().len(), 96);
     assert_eq!(made["proof_of_possession"].as_str().unwrap().len(), 192);
     let shown = aether(&["key", "show", text(&vote), "--vote"]).ok();
@@ -30,14 +36,21 @@ fn keys_are_made_and_shown() {
 fn a_transfer_is_done_when_it_is_in_a_block() {
     let desk = Desk::new();
     let to = account(3).to_string();
-    let ran = desk.run(&["account", "transfer", &to, "2.5", "--json"]).ok().json();
-    assert_eq!((ran["slot"].as_u64(), ran["amount"].as_str()), (Some(1), Some("2.5")));
+    let ran = desk
+        .run(&["account", "transfer", &to, "2.5", "--json"])
+        .ok()
+        .json();
+    assert_eq!(
+        (ran["slot"].as_u64(), ran["amount"].as_str()),
+        (Some(1), Some("2.5"))
+    );
     assert_eq!(ran["balance"], "4997.499");
     let balance = desk.run(&["account", "balance", &to]).ok();
     assert!(balance.out.contains("5002.5 AIC"), "{}", balance.out);
     let mine = desk.run(&["account", "balance", "--json"]).ok().json();
     assert_eq!(mine["nonce"], 1);
-    desk.run(&["account", "transfer", &to, "9999"]).failed(Exit::Failed, "free balance");
+    desk.run(&["account", "transfer", &to, "9999"])
+        .failed(Exit::Failed, "free balance");
     desk.run(&["account", "bond", "worker", "1000"]).ok();
     let bonded = desk.run(&["worker", "show"]).ok();
     assert!(bonded.out.contains("1000 AIC"), "{}", bonded.out);
@@ -53,7 +66,8 @@ fn a_snatched_nonce_is_tried_again_and_not_forever() {
     let paid = desk.run(&["account", "balance", &to, "--json"]).ok().json();
     assert_eq!(paid["balance"], "5001");
     desk.server.node.replace.store(100, Ordering::SeqCst);
-    desk.run(&["account", "transfer", &to, "1"]).failed(Exit::Failed, "were faster");
+    desk.run(&["account", "transfer", &to, "1"])
+        .failed(Exit::Failed, "were faster");
 }
 
 #[test]
@@ -70,7 +84,8 @@ fn what_is_missing_on_this_side_ends_with_four() {
     desk.run(&["account", "transfer", &to, "1", "--network", text(&missing)])
         .failed(Exit::Config, "genesis.toml");
     let dir = desk.network();
-    desk.run(&["account", "transfer", &to, "1", "--network", text(&dir)]).ok();
+    desk.run(&["account", "transfer", &to, "1", "--network", text(&dir)])
+        .ok();
     let other = desk.path("other");
     std::fs::create_dir(&other).unwrap();
     let genesis = std::fs::read_to_string(dir.join("genesis.toml")).unwrap();
@@ -81,9 +96,17 @@ fn what_is_missing_on_this_side_ends_with_four() {
 
 #[test]
 fn nobody_there_ends_with_three() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let rpc = free.to_string();
-    for command in [["node", "status"], ["job", "list"], ["worker", "list"], ["genesis", "show"]] {
+    for command in [
+        ["node", "status"],
+        ["job", "list"],
+        ["worker", "list"],
+        ["genesis", "show"],
+    ] {
         let mut args = command.to_vec();
         args.extend(["--rpc", &rpc, "--json"]);
         let ran = aether(&args).failed(Exit::Unreachable, "aether node run");
@@ -97,9 +120,17 @@ fn the_node_and_network_are_shown_within_eighty_columns() {
     let desk = Desk::new();
     let node = &desk.server.node;
     node.tick();
-    let worker = WorkerRecord { stake: Amount::aic(1_500), ..WorkerRecord::default() };
+    let worker = WorkerRecord {
+        stake: Amount::aic(1_500),
+        ..WorkerRecord::default()
+    };
     node.put(keys::worker(&account(5)), &worker);
-    node.put(keys::coordinator(&account(2)), &CoordinatorRecord { stake: Amount::aic(500) });
+    node.put(
+        keys::coordinator(&account(2)),
+        &CoordinatorRecord {
+            stake: Amount::aic(500),
+        },
+    );
     let job = JobId([0x77; 32]);
     node.put(keys::job(&job), &settled(1));
     let challenge = ChallengeRecord {
@@ -141,15 +172,21 @@ fn the_node_and_network_are_shown_within_eighty_columns() {
         json.push("--json");
         desk.run(&json).ok().json();
     }
-    desk.run(&["worker", "show", "ffff"]).failed(Exit::Failed, "no worker begins");
-    desk.run(&["worker", "show", "me"]).failed(Exit::Usage, "64 hex digits");
+    desk.run(&["worker", "show", "ffff"])
+        .failed(Exit::Failed, "no worker begins");
+    desk.run(&["worker", "show", "me"])
+        .failed(Exit::Usage, "64 hex digits");
 }
 
 #[test]
 fn a_node_that_is_not_ready_says_why() {
     let desk = Desk::new();
     let ran = desk.run(&["node", "status"]).ok();
-    assert!(ran.out.contains("recent_block: no block since the genesis"), "{}", ran.out);
+    assert!(
+        ran.out.contains("recent_block: no block since the genesis"),
+        "{}",
+        ran.out
+    );
     desk.server.node.tick();
     assert!(desk.run(&["node", "status"]).ok().out.contains("yes"));
 }
@@ -159,7 +196,8 @@ fn a_receipt_that_proves_nothing_is_refused_with_its_code() {
     let desk = Desk::new();
     let dir = desk.network();
     let genesis = &desk.server.node.rules.genesis;
-    desk.run(&["account", "transfer", &account(3).to_string(), "1"]).ok();
+    desk.run(&["account", "transfer", &account(3).to_string(), "1"])
+        .ok();
     // Its posting is a transfer: the export notices that the job is another.
     let job = JobId([1; 32]);
     desk.server.node.put(keys::job(&job), &settled(1));
@@ -172,9 +210,8 @@ fn a_receipt_that_proves_nothing_is_refused_with_its_code() {
     desk.run(&export).ok();
     desk.run(&export).failed(Exit::Config, "not overwritten");
 
-    let verify = |file: &str, dir: &str| {
-        aether(&["receipt", "verify", file, "--network", dir, "--json"])
-    };
+    let verify =
+        |file: &str, dir: &str| aether(&["receipt", "verify", file, "--network", dir, "--json"]);
     let ran = verify(text(&file), text(&dir)).failed(Exit::Failed, "proves nothing");
     assert_eq!(ran.json()["error"]["code"], "not-in-state");
     let junk = desk.file("junk", b"not a receipt");
@@ -183,8 +220,15 @@ fn a_receipt_that_proves_nothing_is_refused_with_its_code() {
 
     let other = desk.path("other");
     std::fs::create_dir(&other).unwrap();
-    let renamed = aether_mesh::Genesis { name: "other".into(), ..genesis.clone() };
-    std::fs::write(other.join("genesis.toml"), toml::to_string(&renamed).unwrap()).unwrap();
+    let renamed = aether_mesh::Genesis {
+        name: "other".into(),
+        ..genesis.clone()
+    };
+    std::fs::write(
+        other.join("genesis.toml"),
+        toml::to_string(&renamed).unwrap(),
+    )
+    .unwrap();
     let ran = verify(text(&file), text(&other)).failed(Exit::Failed, "another network");
     assert_eq!(ran.json()["error"]["code"], "other-chain");
 

@@ -58,9 +58,12 @@ impl Buffer {
 }
 
 fn node_run(context: &mut Context, settings: &NodeSettings) -> CommandResult {
-    context.console.answer(&serde_json::json!({ "rpc": settings.rpc.to_string() }), |page| {
-        page.field("rpc", &settings.rpc);
-    });
+    context.console.answer(
+        &serde_json::json!({ "rpc": settings.rpc.to_string() }),
+        |page| {
+            page.field("rpc", &settings.rpc);
+        },
+    );
     Ok(Exit::Ok)
 }
 
@@ -73,17 +76,32 @@ fn dev(_: &mut Context, _: &DevArgs) -> CommandResult {
 }
 
 fn demo(_: &mut Context, args: &DemoArgs) -> CommandResult {
-    Ok(if args.seed == 13 { Exit::Failed } else { Exit::Ok })
+    Ok(if args.seed == 13 {
+        Exit::Failed
+    } else {
+        Exit::Ok
+    })
 }
 
-pub(super) const HOOKS: Hooks = Hooks { node_run, bootnode, dev, demo };
+pub(super) const HOOKS: Hooks = Hooks {
+    node_run,
+    bootnode,
+    dev,
+    demo,
+};
 
 /// Runs `aether` with these arguments.
 pub(super) fn aether(args: &[&str]) -> Ran {
     let (out, err) = (Buffer::default(), Buffer::default());
-    let args = std::iter::once("aether").chain(args.iter().copied()).map(OsString::from);
+    let args = std::iter::once("aether")
+        .chain(args.iter().copied())
+        .map(OsString::from);
     let exit = super::run_on(args, HOOKS, Box::new(out.clone()), Box::new(err.clone()));
-    Ran { exit, out: out.text(), err: err.text() }
+    Ran {
+        exit,
+        out: out.text(),
+        err: err.text(),
+    }
 }
 
 /// A node, and a folder with the keys of its accounts.
@@ -97,7 +115,11 @@ impl Desk {
     pub(super) fn new() -> Self {
         let server = TestServer::start();
         let rpc = server.address.to_string();
-        Self { server, folder: tempfile::tempdir().unwrap(), rpc }
+        Self {
+            server,
+            folder: tempfile::tempdir().unwrap(),
+            rpc,
+        }
     }
 
     /// A file in the folder.

@@ -28,7 +28,9 @@ fn every_example_in_the_help_parses() {
     let id = "ab".repeat(32);
     let mut examples = 0;
     for (path, command) in all_commands() {
-        let Some(help) = command.get_after_help() else { continue };
+        let Some(help) = command.get_after_help() else {
+            continue;
+        };
         let joined = help.to_string().replace("\\\n", " ");
         for line in joined.lines().filter(|l| l.starts_with("  aether ")) {
             // The first example carries its meaning behind wide space.
@@ -54,7 +56,11 @@ fn help_fits_eighty_columns_and_every_flag_has_words() {
             assert!(line.chars().count() <= 80, "{path}: {line}");
         }
         for arg in command.get_arguments() {
-            assert!(arg.get_help().is_some(), "{path}: {} has no help", arg.get_id());
+            assert!(
+                arg.get_help().is_some(),
+                "{path}: {} has no help",
+                arg.get_id()
+            );
         }
         assert!(command.get_about().is_some(), "{path}");
     }
@@ -69,7 +75,16 @@ fn wrong_command_lines_end_with_two() {
         vec!["job"],
         vec!["job", "get", "beef"],
         vec!["job", "list", "--status", "lost"],
-        vec!["job", "post", "--model", "m", "--input", "i", "--payment", "-1"],
+        vec![
+            "job",
+            "post",
+            "--model",
+            "m",
+            "--input",
+            "i",
+            "--payment",
+            "-1",
+        ],
         vec!["job", "post", "--model", "m", "--payment", "1"],
         vec!["account", "transfer", &id, "1.0000000001"],
         vec!["node", "run", "--role", "miner"],
@@ -87,8 +102,12 @@ fn wrong_command_lines_end_with_two() {
 
 #[test]
 fn help_and_version_end_with_zero() {
-    for args in [vec!["--help"], vec!["job", "post", "--help"], vec!["--version"], vec!["version"]]
-    {
+    for args in [
+        vec!["--help"],
+        vec!["job", "post", "--help"],
+        vec!["--version"],
+        vec!["version"],
+    ] {
         assert!(!aether(&args).ok().out.is_empty());
     }
     let version = aether(&["version", "--json"]).ok().json();
@@ -99,7 +118,14 @@ fn help_and_version_end_with_zero() {
 fn flags_of_every_command_stand_before_or_after_it() {
     for args in [
         ["--rpc", "127.0.0.1:9", "node", "run", "--network", "n"],
-        ["node", "run", "--network", "n", "--rpc", "http://127.0.0.1:9"],
+        [
+            "node",
+            "run",
+            "--network",
+            "n",
+            "--rpc",
+            "http://127.0.0.1:9",
+        ],
     ] {
         let mut args = args.to_vec();
         args.push("--json");
@@ -118,7 +144,14 @@ fn hooks_decide_their_exit_code() {
 #[test]
 fn lists_may_be_repeated_or_separated_by_commas() {
     let parsed = Cli::try_parse_from([
-        "aether", "node", "run", "--role", "worker,challenger", "--role", "full", "--listen",
+        "aether",
+        "node",
+        "run",
+        "--role",
+        "worker,challenger",
+        "--role",
+        "full",
+        "--listen",
         "/ip4/127.0.0.1/tcp/1",
     ])
     .unwrap();

@@ -22,7 +22,10 @@ pub(super) async fn peers(State(shared): State<Arc<Shared>>) -> Answer {
 
 pub(super) async fn genesis(State(shared): State<Arc<Shared>>) -> Answer {
     let rules = shared.backend.rules();
-    json(&GenesisView { chain_id: rules.chain_id, genesis: rules.genesis.clone() })
+    json(&GenesisView {
+        chain_id: rules.chain_id,
+        genesis: rules.genesis.clone(),
+    })
 }
 
 pub(super) async fn block(State(shared): State<Arc<Shared>>, Path(slot): Path<String>) -> Answer {
@@ -56,10 +59,16 @@ pub(super) async fn job_input(
     let found = blocking(&shared, move |node| {
         let record = job_record(node, &job)?;
         let posting = TxId(job.0);
-        held_or_inline(node, &record.input, record.posted, &posting, |action| match action {
-            Action::PostJob(terms) => Some(terms.input),
-            _ => None,
-        })
+        held_or_inline(
+            node,
+            &record.input,
+            record.posted,
+            &posting,
+            |action| match action {
+                Action::PostJob(terms) => Some(terms.input),
+                _ => None,
+            },
+        )
     });
     bytes(found.await?)
 }
@@ -74,10 +83,16 @@ pub(super) async fn job_output(
         let vcr = record.vcr.ok_or_else(|| {
             ApiError::not_found("this job has no output yet: its VCR is in no block")
         })?;
-        held_or_inline(node, &vcr.output, vcr.slot, &vcr.tx, |action| match action {
-            Action::SubmitVcr { vcr, .. } => Some(vcr.output),
-            _ => None,
-        })
+        held_or_inline(
+            node,
+            &vcr.output,
+            vcr.slot,
+            &vcr.tx,
+            |action| match action {
+                Action::SubmitVcr { vcr, .. } => Some(vcr.output),
+                _ => None,
+            },
+        )
     });
     bytes(found.await?)
 }

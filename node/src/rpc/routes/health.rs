@@ -28,8 +28,14 @@ pub(super) async fn readyz(State(shared): State<Arc<Shared>>, query: RawQuery) -
         Ok(readiness(&node.status(), has_state, slot_ms))
     })
     .await?;
-    let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let verbose = query.0.is_some_and(|q| q.split('&').any(|p| p.starts_with("verbose")));
+    let code = if readiness.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let verbose = query
+        .0
+        .is_some_and(|q| q.split('&').any(|p| p.starts_with("verbose")));
     if verbose {
         let body = serde_json::to_vec(&readiness).map_err(ApiError::internal)?;
         return Ok((code, [(header::CONTENT_TYPE, "application/json")], body).into_response());
@@ -42,11 +48,19 @@ pub(super) async fn readyz(State(shared): State<Arc<Shared>>, query: RawQuery) -
 }
 
 fn readiness(status: &NodeStatus, has_state: bool, slot_ms: u64) -> Readiness {
-    let reason = |name: &str, ok: bool, detail: String| ReadyReason { name: name.into(), ok, detail };
+    let reason = |name: &str, ok: bool, detail: String| ReadyReason {
+        name: name.into(),
+        ok,
+        detail,
+    };
     let allowed_ms = slot_ms.saturating_mul(RECENT_SLOTS).max(RECENT_MS_MIN);
     let age_ms = status.time_ms.saturating_sub(status.block_time_ms);
     let recent = if status.height.0 == 0 {
-        reason("recent_block", false, "no block since the genesis yet".into())
+        reason(
+            "recent_block",
+            false,
+            "no block since the genesis yet".into(),
+        )
     } else {
         let detail = format!("the last block is {} s old", age_ms / 1_000);
         reason("recent_block", age_ms <= allowed_ms, detail)
@@ -54,16 +68,35 @@ fn readiness(status: &NodeStatus, has_state: bool, slot_ms: u64) -> Readiness {
     // The only validator of a network needs nobody.
     let alone_is_fine = status.validators == 1 && status.roles.iter().any(|r| r == "validator");
     let reasons = vec![
-        reason("state", has_state, if has_state { "loaded" } else { "not loaded" }.into()),
+        reason(
+            "state",
+            has_state,
+            if has_state { "loaded" } else { "not loaded" }.into(),
+        ),
         reason(
             "synced",
             !status.syncing,
-            format!("{} height {}", if status.syncing { "catching up, at" } else { "at" }, status.height),
+            format!(
+                "{} height {}",
+                if status.syncing {
+                    "catching up, at"
+                } else {
+                    "at"
+                },
+                status.height
+            ),
         ),
         recent,
-        reason("peers", status.peers > 0 || alone_is_fine, format!("{} connected", status.peers)),
+        reason(
+            "peers",
+            status.peers > 0 || alone_is_fine,
+            format!("{} connected", status.peers),
+        ),
     ];
-    Readiness { ready: reasons.iter().all(|r| r.ok), reasons }
+    Readiness {
+        ready: reasons.iter().all(|r| r.ok),
+        reasons,
+    }
 }
 
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Answer {
@@ -93,16 +126,48 @@ mod tests {
         assert!(readiness(&well, true, 1_000).ready);
         let cases = [
             ("state", well.clone(), false),
-            ("synced", NodeStatus { syncing: true, ..well.clone() }, true),
-            ("recent_block", NodeStatus { time_ms: 200_000, ..well.clone() }, true),
-            ("recent_block", NodeStatus { height: Slot(0), ..well.clone() }, true),
-            ("peers", NodeStatus { peers: 0, ..well.clone() }, true),
+            (
+                "synced",
+                NodeStatus {
+                    syncing: true,
+                    ..well.clone()
+                },
+                true,
+            ),
+            (
+                "recent_block",
+                NodeStatus {
+                    time_ms: 200_000,
+                    ..well.clone()
+                },
+                true,
+            ),
+            (
+                "recent_block",
+                NodeStatus {
+                    height: Slot(0),
+                    ..well.clone()
+                },
+                true,
+            ),
+            (
+                "peers",
+                NodeStatus {
+                    peers: 0,
+                    ..well.clone()
+                },
+                true,
+            ),
         ];
         for (name, status, has_state) in cases {
             let found = readiness(&status, has_state, 1_000);
             assert!(!found.ready);
-            let failing: Vec<&str> =
-                found.reasons.iter().filter(|r| !r.ok).map(|r| r.name.as_str()).collect();
+            let failing: Vec<&str> = found
+                .reasons
+                .iter()
+                .filter(|r| !r.ok)
+                .map(|r| r.name.as_str())
+                .collect();
             assert_eq!(failing, [name]);
         }
         let alone = NodeStatus {

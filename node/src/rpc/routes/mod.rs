@@ -76,8 +76,14 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/coordinators", get(state::coordinators))
         .route("/v1/models", get(state::models))
         .route("/v1/model/{model}", get(state::model))
-        .route("/v1/tx", post(submit::tx).layer(DefaultBodyLimit::max(tx_bytes_max)))
-        .route("/v1/blob", post(submit::put_blob).layer(DefaultBodyLimit::max(blob_bytes_max)))
+        .route(
+            "/v1/tx",
+            post(submit::tx).layer(DefaultBodyLimit::max(tx_bytes_max)),
+        )
+        .route(
+            "/v1/blob",
+            post(submit::put_blob).layer(DefaultBodyLimit::max(blob_bytes_max)),
+        )
         .route("/v1/blob/{blob}", get(submit::blob))
         .route("/v1/events", get(stream::events))
         .route("/livez", get(health::livez))
@@ -85,7 +91,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), limits::admit))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            limits::admit,
+        ))
         .with_state(shared)
 }
 
@@ -108,7 +117,11 @@ fn json<T: Serialize>(value: &T) -> Answer {
 
 /// A binary answer.
 fn bytes(body: impl Into<axum::body::Body>) -> Answer {
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body.into()).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "application/octet-stream")],
+        body.into(),
+    )
+        .into_response())
 }
 
 /// An id or number out of a path.
@@ -116,7 +129,8 @@ fn parse<T: FromStr>(text: &str, what: &str) -> Result<T, ApiError>
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|e: T::Err| ApiError::bad_request(format!("{what}: {e}")))
+    text.parse()
+        .map_err(|e: T::Err| ApiError::bad_request(format!("{what}: {e}")))
 }
 
 /// Runs what may block where blocking is allowed.
@@ -125,7 +139,9 @@ async fn blocking<T: Send + 'static>(
     f: impl FnOnce(&dyn Backend) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let backend = Arc::clone(&shared.backend);
-    tokio::task::spawn_blocking(move || f(&*backend)).await.map_err(ApiError::internal)?
+    tokio::task::spawn_blocking(move || f(&*backend))
+        .await
+        .map_err(ApiError::internal)?
 }
 
 /// Reads a snapshot of the state.
@@ -136,6 +152,9 @@ fn with_state<T>(
     let mut answer = None;
     backend.read(&mut |slot, state| answer = Some(f(slot, state)));
     answer.unwrap_or_else(|| {
-        Err(ApiError::new(ErrorCode::Busy, "the node has no state to read yet"))
+        Err(ApiError::new(
+            ErrorCode::Busy,
+            "the node has no state to read yet",
+        ))
     })
 }

@@ -36,7 +36,10 @@ pub(super) async fn supply(State(shared): State<Arc<Shared>>) -> Answer {
     let view = blocking(&shared, |node| {
         with_state(node, |height, state| {
             let supply: Supply = load(state, keys::SUPPLY, "supply")?.unwrap_or_default();
-            Ok(At { height, value: SupplyView::from(&supply) })
+            Ok(At {
+                height,
+                value: SupplyView::from(&supply),
+            })
         })
     });
     json(&view.await?)
@@ -63,7 +66,10 @@ pub(super) async fn account(
                 validator: validator.as_ref().map(ValidatorView::from),
                 ..AccountView::new(account, &record)
             };
-            Ok(At { height, value: view })
+            Ok(At {
+                height,
+                value: view,
+            })
         })
     });
     json(&view.await?)
@@ -76,7 +82,10 @@ pub(super) async fn job(State(shared): State<Arc<Shared>>, Path(job): Path<Strin
             let record: Option<JobRecord> = load(state, &keys::job(&job), "job")?;
             let record = record
                 .ok_or_else(|| ApiError::not_found(format!("no job {job} in this network")))?;
-            Ok(At { height, value: JobView::new(job, &record) })
+            Ok(At {
+                height,
+                value: JobView::new(job, &record),
+            })
         })
     });
     json(&view.await?)
@@ -100,25 +109,33 @@ pub(super) async fn jobs(
         && !JOB_STATUSES.contains(&status.as_str())
     {
         let known = JOB_STATUSES.join(", ");
-        return Err(ApiError::bad_request(format!("status: expected one of {known}")));
+        return Err(ApiError::bad_request(format!(
+            "status: expected one of {known}"
+        )));
     }
     let account = |text: &Option<String>, what| -> Result<Option<Account>, ApiError> {
         text.as_deref().map(|t| parse(t, what)).transpose()
     };
-    let (requester, worker) =
-        (account(&query.requester, "requester")?, account(&query.worker, "worker")?);
+    let (requester, worker) = (
+        account(&query.requester, "requester")?,
+        account(&query.worker, "worker")?,
+    );
     let limit = query.limit;
     let list = blocking(&shared, move |node| {
         with_state(node, |height, state| {
             let wanted = |r: &JobRecord| {
-                query.status.as_deref().is_none_or(|s| s == status_name(r.status))
+                query
+                    .status
+                    .as_deref()
+                    .is_none_or(|s| s == status_name(r.status))
                     && requester.is_none_or(|a| a == r.requester)
-                    && worker
-                        .is_none_or(|a| r.assignment.as_ref().is_some_and(|x| x.worker == a))
+                    && worker.is_none_or(|a| r.assignment.as_ref().is_some_and(|x| x.worker == a))
             };
             let mut found = scan::<JobRecord>(state, keys::JOBS, "job")?;
             found.items.retain(|(_, r)| wanted(r));
-            found.items.sort_by_key(|(_, r)| std::cmp::Reverse(r.posted));
+            found
+                .items
+                .sort_by_key(|(_, r)| std::cmp::Reverse(r.posted));
             list(height, found, limit, |key, r| {
                 Some(JobView::new(JobId::from_slice(key.get(1..)?)?, &r))
             })
@@ -132,7 +149,12 @@ pub(super) async fn job_challenges(
     Path(job): Path<String>,
 ) -> Answer {
     let job: JobId = parse(&job, "job")?;
-    json(&blocking(&shared, move |node| challenges_under(node, &keys::challenges(&job), None)).await?)
+    json(
+        &blocking(&shared, move |node| {
+            challenges_under(node, &keys::challenges(&job), None)
+        })
+        .await?,
+    )
 }
 
 #[derive(Deserialize)]
@@ -146,7 +168,12 @@ pub(super) async fn challenges(
     query: Result<Query<LimitQuery>, QueryRejection>,
 ) -> Answer {
     let limit = well_formed(query)?.limit;
-    json(&blocking(&shared, move |node| challenges_under(node, CHALLENGES, limit)).await?)
+    json(
+        &blocking(&shared, move |node| {
+            challenges_under(node, CHALLENGES, limit)
+        })
+        .await?,
+    )
 }
 
 fn challenges_under(
@@ -195,7 +222,10 @@ pub(super) async fn worker(
                 ApiError::not_found(format!("{account} is not bonded as a worker"))
             })?;
             let view = WorkerView::new(account, &record, height, &node.rules().genesis);
-            Ok(At { height, value: view })
+            Ok(At {
+                height,
+                value: view,
+            })
         })
     });
     json(&view.await?)
@@ -212,7 +242,10 @@ pub(super) async fn coordinators(
             found.items.sort_by_key(|(_, c)| std::cmp::Reverse(c.stake));
             list(height, found, limit, |key, c| {
                 let account = Account::from_slice(key.get(1..)?)?;
-                Some(CoordinatorView { account, stake: c.stake })
+                Some(CoordinatorView {
+                    account,
+                    stake: c.stake,
+                })
             })
         })
     });
@@ -244,14 +277,19 @@ pub(super) async fn model(State(shared): State<Arc<Shared>>, Path(model): Path<S
             let record = record.ok_or_else(|| {
                 ApiError::not_found(format!("no model {model} is registered in this network"))
             })?;
-            Ok(At { height, value: ModelView::new(model, &record) })
+            Ok(At {
+                height,
+                value: ModelView::new(model, &record),
+            })
         })
     });
     json(&view.await?)
 }
 
 fn well_formed<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
-    query.map(|q| q.0).map_err(|e| ApiError::bad_request(e.body_text()))
+    query
+        .map(|q| q.0)
+        .map_err(|e| ApiError::bad_request(e.body_text()))
 }
 
 /// Records found under a prefix.
@@ -280,7 +318,10 @@ fn scan<T: BorshDeserialize>(
             items.push((key, record));
         }
         if ended || items.len() >= SCANNED_MAX {
-            return Ok(Found { items, truncated: !ended });
+            return Ok(Found {
+                items,
+                truncated: !ended,
+            });
         }
     }
 }
@@ -293,6 +334,15 @@ fn list<T, V>(
 ) -> Result<Listing<V>, ApiError> {
     let limit = limit.unwrap_or(LISTED).min(LISTED_MAX);
     let truncated = found.truncated || found.items.len() > limit;
-    let items = found.items.into_iter().take(limit).filter_map(|(k, r)| view(&k, r)).collect();
-    Ok(Listing { height, items, truncated })
+    let items = found
+        .items
+        .into_iter()
+        .take(limit)
+        .filter_map(|(k, r)| view(&k, r))
+        .collect();
+    Ok(Listing {
+        height,
+        items,
+        truncated,
+    })
 }

@@ -37,12 +37,18 @@ pub(super) async fn events(
         .try_acquire_owned()
         .map_err(|_| ApiError::new(ErrorCode::Busy, "too many event streams at once"))?;
     let cursor = shared.feed.subscribe(query.from.map(Slot));
-    let start = Subscription { cursor, _permit: permit };
+    let start = Subscription {
+        cursor,
+        _permit: permit,
+    };
     let lines = futures::stream::unfold(start, |mut subscription| async move {
         let item = subscription.cursor.next().await?;
         Some((Ok::<Bytes, Infallible>(line(&item).into()), subscription))
     });
-    let kind = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    let kind = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     Ok((kind, Body::from_stream(lines)).into_response())
 }
 

@@ -4,38 +4,33 @@ use super::{Answer, Shared, blocking, bytes, json, parse};
 use crate::rpc::error::{ApiError, ErrorCode};
 use crate::rpc::views::{BlobView, Submitted};
 use aether_mesh::{BlobId, BlobRef, SignedTx};
-use axum::body::Bytes;
+use axum::RequestExt as _;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub(super) async fn tx(
-    State(shared): State<Arc<Shared>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer {
+pub(super) async fn tx(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     let limit = shared.backend.rules().params().limits.message_bytes_max;
-    let body = whole(body, limit)?;
+    let body = whole(request, limit).await?;
     let tx = SignedTx::decode(&body, limit as usize)
         .map_err(|e| ApiError::new(ErrorCode::Invalid, format!("not a transaction: {e}")))?;
     let id = blocking(&shared, move |node| Ok(node.submit(tx)?)).await?;
     json(&Submitted { id })
 }
 
-pub(super) async fn put_blob(
-    State(shared): State<Arc<Shared>>,
-    request: axum::extract::Request,
-) -> Answer {
+pub(super) async fn put_blob(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     // Before the body is read: each may be as large as a blob may be.
     let Ok(_permit) = shared.uploads.try_acquire() else {
         return Err(ApiError::new(ErrorCode::Busy, "too many uploads at once"));
     };
     let limit = shared.backend.rules().params().limits.blob_bytes_max;
-    let body = axum::RequestExt::extract::<Bytes, _>(request).await;
-    let body = whole(body, limit)?;
+    let body = whole(request, limit).await?;
     let blob = blocking(&shared, move |node| {
-        node.put_blob(&body).map_err(|e| ApiError::new(ErrorCode::Busy, e))
+        node.put_blob(&body)
+            .map_err(|e| ApiError::new(ErrorCode::Busy, e))
     })
     .await?;
     json(&BlobView::from(blob))
@@ -66,13 +61,21 @@ pub(super) async fn blob(
     bytes(Bytes::from_owner(held))
 }
 
-fn whole(body: Result<Bytes, BytesRejection>, limit: u64) -> Result<Bytes, ApiError> {
-    body.map_err(|e| {
-        if e.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let message = format!("the body is larger than the {limit} bytes this network allows");
-            ApiError::new(ErrorCode::TooLarge, message)
-        } else {
-            ApiError::bad_request(e.body_text())
-        }
-    })
+/// A request's body, within the limit that its route was given.
+async fn whole(request: Request, limit: u64) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("the body is larger than the {limit} bytes this network allows");
+        ApiError::new(ErrorCode::TooLarge, message)
+    };
+    // What announces itself as too long is not read at all.
+    if request.body().size_hint().lower() > limit {
+        return Err(too_large());
+    }
+    request
+        .extract::<Bytes, _>()
+        .await
+        .map_err(|e: BytesRejection| match e.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ => ApiError::bad_request(e.body_text()),
+        })
 }

@@ -5,11 +5,10 @@ use crate::rpc::views::{NodeStatus, PeerView};
 use crate::rpc::{Backend, BlockEvents, SubmitError};
 use aether_kzg::bls;
 use aether_mesh::{
-    Account, Action, Amount, Block, BlockContext, BlockId, BlobRef, Certificate, Genesis,
-    GenesisAccount, GenesisTee, GenesisValidator, Header, JobId, JobRecord, Library as _,
-    MapState, MemoryLibrary, NetworkKind, Params, Receipt, Rules, SignedTx, Slot, StateReader,
-    TxBody, TxId, VerifiedTx, Vote, VoteKind, apply, check, genesis_state, keys, load,
-    vote_sign_bytes,
+    Account, Action, Amount, BlobRef, Block, BlockContext, BlockId, Certificate, Genesis,
+    GenesisAccount, GenesisTee, GenesisValidator, Header, JobId, JobRecord, Library as _, MapState,
+    MemoryLibrary, NetworkKind, Params, Receipt, Rules, SignedTx, Slot, StateReader, TxBody, TxId,
+    VerifiedTx, Vote, VoteKind, apply, check, genesis_state, keys, load, vote_sign_bytes,
 };
 use borsh::BorshSerialize;
 use ed25519_dalek::SigningKey;
@@ -67,7 +66,10 @@ fn genesis(vote_key: &bls::SecretKey) -> Genesis {
         tee: GenesisTee::default(),
         validators: vec![validator],
         accounts: (2..6)
-            .map(|n| GenesisAccount { account: account(n), balance: Amount::aic(5_000) })
+            .map(|n| GenesisAccount {
+                account: account(n),
+                balance: Amount::aic(5_000),
+            })
             .collect(),
     }
 }
@@ -105,7 +107,12 @@ impl FakeNode {
             at = (height, record.unwrap_or_default().nonce);
         });
         let nonce = if action.is_spending() { at.1 + 1 } else { 0 };
-        TxBody { nonce, expiry_slot: at.0.after(50), action }.sign(&key(n), &self.rules.chain_id)
+        TxBody {
+            nonce,
+            expiry_slot: at.0.after(50),
+            action,
+        }
+        .sign(&key(n), &self.rules.chain_id)
     }
 
     fn context(&self, chain: &Chain) -> BlockContext {
@@ -141,10 +148,19 @@ impl FakeNode {
             next_validators_hash: hash,
             proposer: account(1),
         };
-        let block = Block { header, parent_certificate: chain.certificate.take(), txs };
+        let block = Block {
+            header,
+            parent_certificate: chain.certificate.take(),
+            txs,
+        };
         let id = block.id();
-        let message =
-            vote_sign_bytes(&self.rules.chain_id, ctx.slot, 0, VoteKind::Precommit, Some(&id));
+        let message = vote_sign_bytes(
+            &self.rules.chain_id,
+            ctx.slot,
+            0,
+            VoteKind::Precommit,
+            Some(&id),
+        );
         let vote = Vote {
             height: ctx.slot,
             round: 0,
@@ -169,7 +185,12 @@ impl FakeNode {
 
     /// Puts a record into the state, past the transition.
     pub(crate) fn put<T: BorshSerialize>(&self, key: Vec<u8>, record: &T) {
-        self.chain.lock().unwrap().state.0.insert(key, borsh::to_vec(record).unwrap());
+        self.chain
+            .lock()
+            .unwrap()
+            .state
+            .0
+            .insert(key, borsh::to_vec(record).unwrap());
     }
 
     pub(crate) fn job_record(&self, job: &JobId) -> Option<JobRecord> {
@@ -178,16 +199,32 @@ impl FakeNode {
 
     /// The newest job, if there is one.
     pub(crate) fn any_job(&self) -> Option<JobId> {
-        let entries = self.chain.lock().unwrap().state.scan(keys::JOBS, b"", 1).unwrap();
-        entries.first().map(|(key, _)| JobId::from_slice(&key[1..]).unwrap())
+        let entries = self
+            .chain
+            .lock()
+            .unwrap()
+            .state
+            .scan(keys::JOBS, b"", 1)
+            .unwrap();
+        entries
+            .first()
+            .map(|(key, _)| JobId::from_slice(&key[1..]).unwrap())
     }
 
     /// Another transaction with the same signer and nonce.
     fn rival(&self, tx: &VerifiedTx) -> VerifiedTx {
         let n = (1..=9).find(|n| account(*n) == tx.signer()).unwrap();
-        let action = Action::Transfer { to: account(9), amount: Amount(1) };
-        let body = TxBody { action, ..tx.body().clone() };
-        body.sign(&key(n), &self.rules.chain_id).verify(&self.rules.chain_id).unwrap()
+        let action = Action::Transfer {
+            to: account(9),
+            amount: Amount(1),
+        };
+        let body = TxBody {
+            action,
+            ..tx.body().clone()
+        };
+        body.sign(&key(n), &self.rules.chain_id)
+            .verify(&self.rules.chain_id)
+            .unwrap()
     }
 }
 
@@ -246,7 +283,13 @@ impl Backend for FakeNode {
         let tx = tx.verify(&self.rules.chain_id)?;
         let id = tx.id();
         let mut chain = self.chain.lock().unwrap();
-        check(&chain.state, &self.rules, &self.library, self.context(&chain), &tx)?;
+        check(
+            &chain.state,
+            &self.rules,
+            &self.library,
+            self.context(&chain),
+            &tx,
+        )?;
         let left = self.replace.load(Ordering::SeqCst);
         let tx = if left > 0 {
             self.replace.store(left - 1, Ordering::SeqCst);
@@ -272,7 +315,9 @@ impl Backend for FakeNode {
 
     fn receipt(&self, job: &JobId) -> Result<Receipt, String> {
         let chain = self.chain.lock().unwrap();
-        let record = load::<JobRecord>(&chain.state, &keys::job(job), "job").unwrap().unwrap();
+        let record = load::<JobRecord>(&chain.state, &keys::job(job), "job")
+            .unwrap()
+            .unwrap();
         let (block, certificate) = chain.blocks[&record.posted].clone();
         if record.status != aether_mesh::JobStatus::Settled {
             return Err("the job has not settled".into());

@@ -42,9 +42,16 @@ impl TestServer {
         let address = server.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
-            runtime.block_on(server.run(async { drop(stopped.await) })).unwrap();
+            runtime
+                .block_on(server.run(async { drop(stopped.await) }))
+                .unwrap();
         });
-        Self { node, address, stop: Some(stop), thread: Some(thread) }
+        Self {
+            node,
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -60,9 +67,17 @@ impl TestServer {
     }
 
     /// A request as a stranger would write it: the status and the body.
-    pub(crate) fn raw(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String) {
+    pub(crate) fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         let host = self.address;
         let said = headers.contains("Content-Length") || headers.contains("Transfer-Encoding");
         let length = match said {
@@ -73,14 +88,18 @@ impl TestServer {
             true => String::new(),
             false => format!("Host: {host}\r\n"),
         };
-        let head = format!("{method} {path} HTTP/1.1\r\n{host}{length}Connection: close\r\n{headers}\r\n");
+        let head =
+            format!("{method} {path} HTTP/1.1\r\n{host}{length}Connection: close\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        let body = answer.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default();
+        let body = answer
+            .split_once("\r\n\r\n")
+            .map(|(_, b)| b.to_owned())
+            .unwrap_or_default();
         (status, body)
     }
 }

@@ -10,7 +10,13 @@ use aether_mesh::{
 };
 
 pub(crate) fn transfer(node: &FakeNode, amount: u64) -> aether_mesh::SignedTx {
-    node.sign(2, Action::Transfer { to: account(3), amount: Amount::aic(amount) })
+    node.sign(
+        2,
+        Action::Transfer {
+            to: account(3),
+            amount: Amount::aic(amount),
+        },
+    )
 }
 
 /// A settled job with everything in it.
@@ -90,7 +96,10 @@ fn the_node_and_its_chain_are_told() {
     assert!(found(client.block(Slot(2))).unwrap().is_none());
     assert!(client.readiness().unwrap().ready);
     assert_eq!(server.raw("GET", "/livez", "", b"").1, "alive\n");
-    assert_eq!(server.raw("GET", "/readyz", "", b""), (200, "ready\n".into()));
+    assert_eq!(
+        server.raw("GET", "/readyz", "", b""),
+        (200, "ready\n".into())
+    );
 }
 
 #[test]
@@ -102,14 +111,22 @@ fn a_transaction_goes_into_a_block_and_moves_money() {
     let block = client.block(Slot(1)).unwrap();
     assert_eq!(block.txs.len(), 1);
     let shown = &block.txs[0];
-    assert_eq!((shown.id, shown.action.as_str(), shown.nonce), (tx.id(), "transfer", 1));
+    assert_eq!(
+        (shown.id, shown.action.as_str(), shown.nonce),
+        (tx.id(), "transfer", 1)
+    );
     assert_eq!(shown.bytes, tx.encoded_len() as u64);
     let paid = client.account(&account(3)).unwrap();
     assert_eq!(paid.value.balance, Amount::aic(5_007));
     assert_eq!(client.account(&account(2)).unwrap().value.nonce, 1);
     let stranger = client.account(&account(9)).unwrap();
     assert_eq!(stranger.value.balance, Amount::ZERO);
-    let validator = client.account(&account(1)).unwrap().value.validator.unwrap();
+    let validator = client
+        .account(&account(1))
+        .unwrap()
+        .value
+        .validator
+        .unwrap();
     assert_eq!(validator.stake, Amount::aic(10_000));
 }
 
@@ -119,7 +136,11 @@ fn records_of_the_state_are_listed_and_found() {
     let (node, client) = (&server.node, server.client());
     for n in 1..=4u8 {
         let record = match n {
-            1 => JobRecord { status: JobStatus::Posted, assignment: None, ..settled(1) },
+            1 => JobRecord {
+                status: JobStatus::Posted,
+                assignment: None,
+                ..settled(1)
+            },
             n => settled(u64::from(n) * 10),
         };
         node.put(keys::job(&JobId([n; 32])), &record);
@@ -127,18 +148,33 @@ fn records_of_the_state_are_listed_and_found() {
     let all = client.jobs(&JobFilter::default()).unwrap();
     let order: Vec<u8> = all.items.iter().map(|j| j.job.0[0]).collect();
     assert_eq!((order, all.truncated), (vec![4, 3, 2, 1], false));
-    let first = JobFilter { limit: Some(2), ..JobFilter::default() };
+    let first = JobFilter {
+        limit: Some(2),
+        ..JobFilter::default()
+    };
     let first = client.jobs(&first).unwrap();
     assert_eq!((first.items.len(), first.truncated), (2, true));
-    let status = JobFilter { status: Some("posted".into()), ..JobFilter::default() };
+    let status = JobFilter {
+        status: Some("posted".into()),
+        ..JobFilter::default()
+    };
     assert_eq!(client.jobs(&status).unwrap().items.len(), 1);
-    let worker = JobFilter { worker: Some(account(5)), ..JobFilter::default() };
+    let worker = JobFilter {
+        worker: Some(account(5)),
+        ..JobFilter::default()
+    };
     assert_eq!(client.jobs(&worker).unwrap().items.len(), 3);
-    let requester = JobFilter { requester: Some(account(3)), ..JobFilter::default() };
+    let requester = JobFilter {
+        requester: Some(account(3)),
+        ..JobFilter::default()
+    };
     assert_eq!(client.jobs(&requester).unwrap().items.len(), 0);
 
     let job = client.job(&JobId([2; 32])).unwrap().value;
-    assert_eq!((job.seed, job.tee_kinds.join(" ")), (u64::MAX, "nitro simulated".into()));
+    assert_eq!(
+        (job.seed, job.tee_kinds.join(" ")),
+        (u64::MAX, "nitro simulated".into())
+    );
     assert_eq!(job.vcr.as_ref().unwrap().run_status, "done");
     assert!(job.is_over());
 
@@ -155,8 +191,17 @@ fn records_of_the_state_are_listed_and_found() {
     let of_job = client.job_challenges(&JobId([2; 32])).unwrap();
     assert_eq!(of_job, client.challenges(10).unwrap());
     assert_eq!(of_job.items[0].challenger, account(4));
-    assert_eq!((of_job.items[0].status.as_str(), of_job.items[0].step), ("upheld", Some(2)));
-    assert!(client.job_challenges(&JobId([3; 32])).unwrap().items.is_empty());
+    assert_eq!(
+        (of_job.items[0].status.as_str(), of_job.items[0].step),
+        ("upheld", Some(2))
+    );
+    assert!(
+        client
+            .job_challenges(&JobId([3; 32]))
+            .unwrap()
+            .items
+            .is_empty()
+    );
 
     let record = WorkerRecord {
         stake: Amount::aic(1_000),
@@ -168,8 +213,16 @@ fn records_of_the_state_are_listed_and_found() {
     let shown = client.worker(&account(5)).unwrap().value;
     assert!(shown.banned);
     assert_eq!(client.workers(10).unwrap().items, [shown]);
-    node.put(keys::coordinator(&account(4)), &CoordinatorRecord { stake: Amount::aic(500) });
-    assert_eq!(client.coordinators(10).unwrap().items[0].account, account(4));
+    node.put(
+        keys::coordinator(&account(4)),
+        &CoordinatorRecord {
+            stake: Amount::aic(500),
+        },
+    );
+    assert_eq!(
+        client.coordinators(10).unwrap().items[0].account,
+        account(4)
+    );
     assert!(found(client.worker(&account(2))).unwrap().is_none());
 }
 
@@ -179,7 +232,9 @@ fn a_model_is_uploaded_registered_and_read_back() {
     let client = server.client();
     let onnx = client.put_blob(onnx_model()).unwrap();
     assert_eq!(onnx, BlobRef::of(onnx_model()));
-    client.submit(&server.node.sign(2, Action::RegisterModel { onnx })).unwrap();
+    client
+        .submit(&server.node.sign(2, Action::RegisterModel { onnx }))
+        .unwrap();
     let models = client.models(10).unwrap();
     let shown = &models.items[0];
     assert_eq!(client.model(&shown.model).unwrap().value, *shown);
@@ -211,7 +266,10 @@ fn a_receipt_is_handed_out_for_settled_jobs_only() {
     client.submit(&transfer(&server.node, 1)).unwrap();
     let (done, open) = (JobId([1; 32]), JobId([2; 32]));
     server.node.put(keys::job(&done), &settled(1));
-    let posted = JobRecord { status: JobStatus::Posted, ..settled(1) };
+    let posted = JobRecord {
+        status: JobStatus::Posted,
+        ..settled(1)
+    };
     server.node.put(keys::job(&open), &posted);
     assert!(aether_mesh::Receipt::decode(&client.receipt(&done).unwrap()).is_ok());
     let e = client.receipt(&open).unwrap_err();
@@ -246,7 +304,10 @@ fn metrics_are_there_when_the_node_gives_them() {
     let with = TestServer::start_with(|config| {
         config.metrics = Some(std::sync::Arc::new(|| "aether_height 3\n".to_owned()));
     });
-    assert_eq!(with.raw("GET", "/metrics", "", b""), (200, "aether_height 3\n".into()));
+    assert_eq!(
+        with.raw("GET", "/metrics", "", b""),
+        (200, "aether_height 3\n".into())
+    );
     let without = TestServer::start();
     assert_eq!(without.raw("GET", "/metrics", "", b"").0, 404);
 }

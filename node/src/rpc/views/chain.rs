@@ -50,7 +50,11 @@ pub struct ValidatorView {
 
 impl From<&ValidatorState> for ValidatorView {
     fn from(v: &ValidatorState) -> Self {
-        Self { stake: v.stake, vote_key: hex::encode(v.vote_key), jailed: v.jailed }
+        Self {
+            stake: v.stake,
+            vote_key: hex::encode(v.vote_key),
+            jailed: v.jailed,
+        }
     }
 }
 

@@ -66,7 +66,14 @@ pub(crate) fn status_name(status: JobStatus) -> &'static str {
 
 /// Names of all statuses, in the order of a job's life.
 pub(crate) const JOB_STATUSES: [&str; 8] = [
-    "posted", "assigned", "accepted", "submitted", "settled", "refuted", "expired", "cancelled",
+    "posted",
+    "assigned",
+    "accepted",
+    "submitted",
+    "settled",
+    "refuted",
+    "expired",
+    "cancelled",
 ];
 
 impl JobView {
@@ -96,7 +103,10 @@ impl JobView {
 
     /// Whether nothing can follow.
     pub fn is_over(&self) -> bool {
-        matches!(self.status.as_str(), "settled" | "refuted" | "expired" | "cancelled")
+        matches!(
+            self.status.as_str(),
+            "settled" | "refuted" | "expired" | "cancelled"
+        )
     }
 }
 
@@ -313,6 +323,11 @@ pub struct ModelView {
 impl ModelView {
     /// A record under its id.
     pub fn new(model: ModelId, m: &ModelRecord) -> Self {
-        Self { model, onnx: m.onnx.into(), owner: m.owner, slot: m.slot }
+        Self {
+            model,
+            onnx: m.onnx.into(),
+            owner: m.owner,
+            slot: m.slot,
+        }
     }
 }

@@ -10,11 +10,11 @@ pub use chain::{
     AccountView, BlockView, CertificateView, CoordinatorView, GenesisView, SupplyView, TxView,
     ValidatorView, WorkerView,
 };
-pub(crate) use job::{JOB_STATUSES, status_name};
 pub use job::{
     AssignmentView, ChallengeView, EvidenceView, JobView, ModelView, OutcomeView, VcrView,
     run_status_name,
 };
+pub(crate) use job::{JOB_STATUSES, status_name};
 
 use aether_mesh::{Account, BlobId, BlobRef, BlockId, ChainId, Slot, TxId};
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,10 @@ pub struct BlobView {
 
 impl From<BlobRef> for BlobView {
     fn from(b: BlobRef) -> Self {
-        Self { id: b.id, bytes_len: b.bytes_len }
+        Self {
+            id: b.id,
+            bytes_len: b.bytes_len,
+        }
     }
 }
 

@@ -1,0 +1,194 @@
+//! This node's way in for transactions, whether gossiped or its own.
+//!
+//! verify (no state) → check (the next block's eyes) → mempool → verdict.
+//! What is not allowed *yet* waits in the mempool; what is wrong whatever the
+//! state is, is refused.
+
+use crate::chain::{Mempool, MempoolError, NodeLibrary};
+use crate::net::{NetHandle, Protocol, Topic, VCR_SHARDS};
+use aether_mesh::{
+    Action, Blame, BlobRef, JobId, Refusal, Rules, SignedTx, TxError, TxId, VerifiedTx, wire::pb,
+};
+use aether_storage::ChainReads;
+use prost::Message as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// The next block may take it.
+    Ready(TxId),
+    /// It waits here for a later state.
+    Waiting(TxId, Refusal),
+    /// We lack bytes to decide; it waits here.
+    Lacking(TxId, BlobRef),
+}
+
+/// Why a transaction is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Wrong whatever the state is: the sender's fault.
+    #[error("{0}")]
+    Invalid(#[from] TxError),
+    /// Refused by the state, for good.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// It is here already.
+    #[error("the transaction is known already")]
+    Known,
+    /// No room; nobody's fault.
+    #[error("the mempool is full, try again later")]
+    Full,
+    /// Our own trouble.
+    #[error("this node cannot judge it: {0}")]
+    Ours(String),
+}
+
+impl SubmitError {
+    /// Whether whoever sent it should be scored down.
+    pub fn is_senders_fault(&self) -> bool {
+        match self {
+            SubmitError::Invalid(_) => true,
+            SubmitError::Refused(refusal) => refusal.blame() == Blame::Sender,
+            _ => false,
+        }
+    }
+}
+
+/// Admits transactions.
+#[derive(Clone)]
+pub struct Submitter {
+    pub(super) rules: Arc<Rules>,
+    pub(super) reads: ChainReads,
+    pub(super) library: Arc<NodeLibrary>,
+    pub(super) mempool: Arc<Mutex<Mempool>>,
+    pub(super) net: NetHandle,
+}
+
+/// Unix milliseconds.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Submitter {
+    /// Verifies, checks and keeps a transaction. Takes milliseconds of CPU:
+    /// call it where that may block.
+    pub fn admit(&self, tx: SignedTx) -> Result<Admitted, SubmitError> {
+        if self.knows(&tx.id()) {
+            return Err(SubmitError::Known);
+        }
+        let tx = tx.verify(&self.rules.chain_id)?;
+        self.admit_verified(tx)
+    }
+
+    fn admit_verified(&self, tx: VerifiedTx) -> Result<Admitted, SubmitError> {
+        let id = tx.id();
+        let view = self
+            .reads
+            .reader()
+            .map_err(|e| SubmitError::Ours(e.to_string()))?;
+        let checked = crate::chain::check_next(&view, &self.rules, &self.library, now_ms(), &tx);
+        let admitted = match checked {
+            Ok(()) => Admitted::Ready(id),
+            Err(Refusal::BlobMissing(blob)) => Admitted::Lacking(id, blob),
+            Err(refusal) => match refusal.blame() {
+                Blame::NotYet => Admitted::Waiting(id, refusal),
+                Blame::Sender | Blame::TooLate => return Err(SubmitError::Refused(refusal)),
+                Blame::Ours => return Err(SubmitError::Ours(refusal.to_string())),
+            },
+        };
+        let mut pool = self.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+        match pool.insert(tx) {
+            Ok(()) => Ok(admitted),
+            Err(MempoolError::Known) => Err(SubmitError::Known),
+            Err(MempoolError::Full) => Err(SubmitError::Full),
+        }
+    }
+
+    /// Checks again what waits here, for instance after a blob has come.
+    pub fn recheck(&self, id: &TxId) -> Result<(), Refusal> {
+        let tx = {
+            let pool = self.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+            pool.get(id).cloned()
+        };
+        let Some(tx) = tx else { return Ok(()) };
+        let view = self
+            .reads
+            .reader()
+            .map_err(|e| Refusal::State(aether_mesh::StateError(e.to_string())))?;
+        let checked = crate::chain::check_next(&view, &self.rules, &self.library, now_ms(), &tx);
+        if let Err(refusal) = &checked
+            && matches!(refusal.blame(), Blame::Sender | Blame::TooLate)
+        {
+            self.mempool
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(id);
+        }
+        checked
+    }
+
+    /// Whether it waits here.
+    pub fn knows(&self, id: &TxId) -> bool {
+        self.mempool
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id)
+    }
+
+    /// Admits a transaction of this node's own and gossips it.
+    pub async fn submit(&self, tx: SignedTx) -> Result<Admitted, SubmitError> {
+        let this = self.clone();
+        let bytes = tx.encode();
+        let verified = tx.clone().verify(&self.rules.chain_id)?;
+        let topic = topic_of(verified.action());
+        let admitted = tokio::task::spawn_blocking(move || this.admit(tx))
+            .await
+            .map_err(|e| SubmitError::Ours(e.to_string()))??;
+        self.net
+            .publish(topic, bytes)
+            .await
+            .map_err(|e| SubmitError::Ours(e.to_string()))?;
+        Ok(admitted)
+    }
+
+    /// Hands a transaction to a few peers directly: for one that gossip seems
+    /// to have lost, since gossip carries the same content only once.
+    pub async fn offer(&self, tx: SignedTx) {
+        const OFFERED_MAX: usize = 4;
+        let ask = pb::sync_request::Ask::Offer(tx.to_pb());
+        let request = pb::SyncRequest { ask: Some(ask) }.encode_to_vec();
+        let peers = self.net.peers().await;
+        for peer in peers.iter().filter(|p| !p.bootnode).take(OFFERED_MAX) {
+            // Whether it was taken shows in a block.
+            let _ = self
+                .net
+                .request(peer.peer_id, Protocol::Sync, request.clone())
+                .await;
+        }
+    }
+}
+
+/// Where a transaction is gossiped.
+pub fn topic_of(action: &Action) -> Topic {
+    match action {
+        Action::PostJob(_) | Action::CancelJob { .. } => Topic::Jobs,
+        Action::Assign { .. } => Topic::Assignments,
+        Action::Accept { .. } => Topic::Attestations,
+        Action::SubmitVcr { vcr, .. } => vcr_topic(&vcr.job),
+        Action::ChallengeCommit { .. } | Action::ChallengeReveal { .. } => Topic::Challenges,
+        Action::Transfer { .. }
+        | Action::RegisterModel { .. }
+        | Action::Bond { .. }
+        | Action::DoubleVote { .. } => Topic::Transactions,
+    }
+}
+
+/// The shard of a job's receipts.
+pub fn vcr_topic(job: &JobId) -> Topic {
+    Topic::Vcrs(job.0[0] % VCR_SHARDS)
+}

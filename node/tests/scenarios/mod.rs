@@ -1,0 +1,7 @@
+//! One file a story; `cluster.rs` is the stage.
+
+mod cluster;
+mod follower;
+mod magika;
+mod records;
+mod startup;
