@@ -80,8 +80,8 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn log(&self) -> Recovered {
         Recovered {
-            height: None,
-            records: Vec::new(),
+            height: self.wal_height,
+            records: self.wal.clone(),
         }
     }
 }
