@@ -68,7 +68,7 @@ pub fn create(path: &Path) -> Result<Seed, CliError> {
         )),
         _ => CliError::file(path, &e),
     })?;
-    let text = Zeroizing::new(hex::encode(&*seed) + "\n");
+    let text = Zeroizing::new(hex::encode(&seed[..]) + "\n");
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(|e| CliError::file(path, &e))?;
