@@ -17,8 +17,8 @@ use crate::net::NetHandle;
 use crate::service::{Fetcher, Submitter};
 use aether_behaviours::{Action, Context, Event, Role, RunResult, Submission};
 use aether_mesh::{
-    AccountRecord, Action as TxAction, BlobRef, Capability, JobId, Payload, Rules, SignedTx, Slot,
-    TxBody, TxId, keys, load,
+    AccountRecord, Action as TxAction, BlobRef, Capability, JobId, Payload, Rules, Slot, TxBody,
+    TxId, keys, load,
 };
 use aether_storage::{ChainReads, Head};
 use ed25519_dalek::SigningKey;
@@ -60,13 +60,7 @@ pub struct DriverParts {
 struct Watched {
     what: Submission,
     expiry: Slot,
-    submitted: Slot,
-    tx: SignedTx,
 }
-
-/// Slots after which an own transaction is offered to peers directly, again
-/// and again.
-const OFFER_EVERY_SLOTS: u64 = 4;
 
 /// Drives one role.
 pub struct Driver {
@@ -137,13 +131,6 @@ impl Driver {
             .filter(|(id, w)| w.expiry <= block.head.height || !self.parts.submitter.knows(id))
             .map(|(id, _)| *id)
             .collect();
-        for watched in self.watched.values() {
-            let waited = block.head.height.since(watched.submitted);
-            if waited > 0 && waited.is_multiple_of(OFFER_EVERY_SLOTS) {
-                let (submitter, tx) = (self.parts.submitter.clone(), watched.tx.clone());
-                tokio::spawn(async move { submitter.offer(tx).await });
-            }
-        }
         self.step(Event::Block {
             events: block.events.clone(),
         })
@@ -223,7 +210,7 @@ impl Driver {
                 what,
                 action,
                 expiry,
-            } => self.submit(head, what, action, expiry).await,
+            } => self.submit(what, action, expiry).await,
             Action::FindWorkers { job, model } => self.find_workers(job, model),
             Action::FetchBlobs { job, blobs } => self.fetch(job, blobs),
             Action::Accept { job, expiry } => self.accept(head, job, expiry).await,
@@ -246,7 +233,7 @@ impl Driver {
         }
     }
 
-    async fn submit(&mut self, head: &Head, what: Submission, action: TxAction, expiry: Slot) {
+    async fn submit(&mut self, what: Submission, action: TxAction, expiry: Slot) {
         let nonce = if action.is_spending() {
             self.nonce = self.nonce.max(self.state_nonce()) + 1;
             self.nonce
@@ -265,23 +252,14 @@ impl Driver {
         };
         let tx = body.sign(&self.parts.key, &self.parts.rules.chain_id);
         let id = tx.id();
-        match self.parts.submitter.submit(tx.clone()).await {
+        match self.parts.submitter.submit(tx).await {
             Ok(admitted) => {
                 tracing::debug!(tx = %id, name, ?admitted, "submitted");
                 if let Some(posted) = job.and_then(|job| self.posted_at.remove(&job)) {
                     metrics::histogram!("aether_assignment_seconds")
                         .record(posted.elapsed().as_secs_f64());
                 }
-                let submitted = head.height;
-                self.watched.insert(
-                    id,
-                    Watched {
-                        what,
-                        expiry,
-                        submitted,
-                        tx,
-                    },
-                );
+                self.watched.insert(id, Watched { what, expiry });
             }
             Err(error) => {
                 tracing::warn!(tx = %id, name, %error, "submission refused");
@@ -338,8 +316,7 @@ impl Driver {
             session_key,
             evidence,
         };
-        self.submit(head, Submission::Accept(job), action, expiry)
-            .await;
+        self.submit(Submission::Accept(job), action, expiry).await;
     }
 
     fn inputs(&self) -> impl Fn(&JobId) -> Result<JobInputs, String> + Send + 'static {
@@ -392,8 +369,7 @@ impl Driver {
         .await;
         match made {
             Ok(Ok(action)) => {
-                self.submit(&head, Submission::Vcr(job), action, expiry)
-                    .await;
+                self.submit(Submission::Vcr(job), action, expiry).await;
                 metrics::histogram!("aether_vcr_seconds").record(started.elapsed().as_secs_f64());
             }
             Ok(Err(why)) => tracing::error!(job = %job.short(), %why, "no VCR was made"),

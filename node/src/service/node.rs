@@ -190,6 +190,7 @@ impl Node {
             library: library.clone(),
             mempool,
             net: net.clone(),
+            own: Arc::default(),
         };
         let limits = rules.params().limits.clone();
         let fetcher = Fetcher::new(net.clone(), library.clone(), limits.blob_bytes_max);
@@ -325,6 +326,7 @@ impl Node {
                 Ok(block) => {
                     tracing::info!("{}", slot_line(&block));
                     proposals.forget_up_to(block.head.height);
+                    self.submitter.look_after_own(block.head.height);
                     let _ = self.block_events.send(Arc::new(block_events(&block)));
                 }
                 Err(broadcast::error::RecvError::Lagged(_)) => {}

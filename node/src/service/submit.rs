@@ -4,13 +4,16 @@
 //! What is not allowed *yet* waits in the mempool; what is wrong whatever the
 //! state is, is refused.
 
+use super::peer::account_of_peer;
 use crate::chain::{Mempool, MempoolError, NodeLibrary};
-use crate::net::{NetHandle, Protocol, Topic, VCR_SHARDS};
+use crate::net::{NetHandle, PeerId, Protocol, Topic, VCR_SHARDS};
 use aether_mesh::{
-    Action, Blame, BlobRef, JobId, Refusal, Rules, SignedTx, TxError, TxId, VerifiedTx, wire::pb,
+    Action, Blame, BlobRef, JobId, Refusal, Rules, SignedTx, Slot, TxError, TxId, VerifiedTx,
+    wire::pb,
 };
 use aether_storage::ChainReads;
 use prost::Message as _;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -64,7 +67,16 @@ pub struct Submitter {
     pub(super) library: Arc<NodeLibrary>,
     pub(super) mempool: Arc<Mutex<Mempool>>,
     pub(super) net: NetHandle,
+    /// This node's own transactions that wait for a block.
+    pub(super) own: Arc<Mutex<BTreeMap<TxId, (Slot, SignedTx)>>>,
 }
+
+/// Own transactions watched over; more are left to gossip.
+const OWN_MAX: usize = 4_096;
+/// Slots after which an own transaction is offered to peers directly, again
+/// and again: gossip carries the same content only once, and whoever ignored
+/// it did not pass it on.
+const OFFER_EVERY_SLOTS: u64 = 3;
 
 /// Unix milliseconds.
 pub fn now_ms() -> u64 {
@@ -146,9 +158,16 @@ impl Submitter {
         let bytes = tx.encode();
         let verified = tx.clone().verify(&self.rules.chain_id)?;
         let topic = topic_of(verified.action());
+        let own = tx.clone();
         let admitted = tokio::task::spawn_blocking(move || this.admit(tx))
             .await
             .map_err(|e| SubmitError::Ours(e.to_string()))??;
+        if let Ok(Some(head)) = self.reads.head() {
+            let mut watched = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+            if watched.len() < OWN_MAX {
+                watched.insert(own.id(), (head.height, own));
+            }
+        }
         self.net
             .publish(topic, bytes)
             .await
@@ -156,18 +175,36 @@ impl Submitter {
         Ok(admitted)
     }
 
-    /// Hands a transaction to a few peers directly: for one that gossip seems
-    /// to have lost, since gossip carries the same content only once.
-    pub async fn offer(&self, tx: SignedTx) {
+    /// Looks after own transactions, once a block: those that gossip seems to
+    /// have lost are handed to validators directly.
+    pub(super) fn look_after_own(&self, head: Slot) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.retain(|id, _| self.knows(id));
+        for (since, tx) in own.values() {
+            let waited = head.since(*since);
+            if waited > 0 && waited.is_multiple_of(OFFER_EVERY_SLOTS) {
+                let (this, tx) = (self.clone(), tx.clone());
+                tokio::spawn(async move { this.offer(tx).await });
+            }
+        }
+    }
+
+    async fn offer(&self, tx: SignedTx) {
         const OFFERED_MAX: usize = 4;
         let ask = pb::sync_request::Ask::Offer(tx.to_pb());
         let request = pb::SyncRequest { ask: Some(ask) }.encode_to_vec();
-        let peers = self.net.peers().await;
-        for peer in peers.iter().filter(|p| !p.bootnode).take(OFFERED_MAX) {
+        let validators = self.rules.validators.validators();
+        let connected = self.net.peers().await;
+        let connected = connected.iter().filter(|p| !p.bootnode).map(|p| p.peer_id);
+        let (mut first, others): (Vec<PeerId>, Vec<PeerId>) = connected.partition(|peer| {
+            account_of_peer(peer).is_some_and(|a| validators.iter().any(|v| v.account == a))
+        });
+        first.extend(others);
+        for peer in first.into_iter().take(OFFERED_MAX) {
             // Whether it was taken shows in a block.
             let _ = self
                 .net
-                .request(peer.peer_id, Protocol::Sync, request.clone())
+                .request(peer, Protocol::Sync, request.clone())
                 .await;
         }
     }

@@ -40,6 +40,12 @@ pub fn params() -> Params {
 impl Cluster {
     /// Keys, genesis and a running bootnode; no nodes yet.
     pub async fn new(names: &[&str]) -> Self {
+        // AETHER_LOG=debug shows what the nodes say.
+        let filter = tracing_subscriber::EnvFilter::from_env("AETHER_LOG");
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(false)
+            .try_init();
         let dir = tempfile::tempdir().unwrap();
         let folder = DevFolder::create(dir.path(), names, params(), now_ms()).unwrap();
         let network = Network::load(&folder.network()).unwrap();

@@ -165,7 +165,7 @@ fn a_busy_port_is_named() {
 fn a_second_process_on_the_same_data_directory_is_refused() {
     let net = Net::new();
     let _held = aether_storage::DataDir::open(Path::new(&net.path("data"))).unwrap();
-    refused(&net.run(&[]), 4, "another process");
+    refused(&net.run(&[]), 4, "in use by process");
 }
 
 #[test]
