@@ -146,6 +146,10 @@ pub enum Submission {
 
 /// Something to be done by the node.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful an event, carried out at once and never kept"
+)]
 pub enum Action {
     /// Sign with the role's account and publish; the node adds nonce and
     /// expiry and publishes again until it is in a block or refused for good.

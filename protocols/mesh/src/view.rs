@@ -8,7 +8,7 @@ use crate::keys;
 use crate::primitives::{Account, Amount, JobId, ModelId, Slot};
 use crate::records::*;
 use crate::refusal::Refusal;
-use crate::state::{Overlay, StateReader, Writes};
+use crate::state::{Entry, Overlay, StateReader, Writes};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Where money can be. `Burned` only receives, `Minted` only gives.
@@ -96,7 +96,7 @@ impl<'a> View<'a> {
         prefix: &[u8],
         from: &[u8],
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Refusal> {
+    ) -> Result<Vec<Entry>, Refusal> {
         Ok(self.over.scan(prefix, from, limit)?)
     }
 

@@ -5,7 +5,7 @@
 //! books balance, each job has at most one end and its status only moves
 //! forward, and applying the block again gives the same writes.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 mod acts;
 mod cast;
