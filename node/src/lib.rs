@@ -18,7 +18,6 @@ pub mod commands;
 pub mod consensus;
 pub mod demo;
 pub mod devnet;
-pub mod keyfile;
 pub mod net;
 pub mod network;
 pub mod roles;

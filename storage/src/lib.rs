@@ -18,7 +18,7 @@
 //!   The tree's root after a block stands in its header; [`ChainReads::prove`]
 //!   makes proofs that `aether_mesh::verify_inclusion` accepts, for the last
 //!   [`RETAINED_HEIGHTS`] heights.
-//! - [`ChainStore::root_after`] computes a root without writing, so that a
+//! - [`ChainReads::root_after`] computes a root without writing, so that a
 //!   proposer can name it before anybody has voted.
 //! - A store in memory runs the same code over the same tables as one on disk.
 //!

@@ -9,11 +9,11 @@ use aether_mesh::{Account, Slot, TxId, VerifiedTx};
 use std::collections::{BTreeMap, HashMap};
 
 /// Most transactions.
-pub const TXS_MAX: usize = 8_192;
+pub(super) const TXS_MAX: usize = 8_192;
 /// Most bytes of all of them.
-pub const BYTES_MAX: usize = 32 << 20;
+pub(super) const BYTES_MAX: usize = 32 << 20;
 /// Most transactions of one signer.
-pub const PER_SIGNER_MAX: usize = 256;
+pub(super) const PER_SIGNER_MAX: usize = 256;
 
 /// Why a transaction does not wait here. Nobody's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

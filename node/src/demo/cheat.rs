@@ -92,7 +92,7 @@ pub struct Lie {
 }
 
 /// Runs jobs with one element of one intermediate tensor changed.
-pub struct Tampering {
+pub(super) struct Tampering {
     /// Chooses step, tensor and element.
     pub seed: u64,
     /// Where each lie is confessed, one JSON line each.

@@ -16,7 +16,7 @@ const WHITE: f32 = 16.0;
 
 /// A digit that the model has not learnt.
 #[derive(Clone)]
-pub struct Digit {
+pub(super) struct Digit {
     /// Row by row, 0..=16.
     pub pixels: [u8; PIXELS],
     /// What it is.
@@ -24,7 +24,7 @@ pub struct Digit {
 }
 
 /// All held-back digits.
-pub fn digits() -> Vec<Digit> {
+pub(super) fn digits() -> Vec<Digit> {
     let Some(body) = DIGITS.strip_prefix(MAGIC).and_then(|rest| rest.get(4..)) else {
         return Vec::new();
     };
@@ -42,18 +42,18 @@ pub fn digits() -> Vec<Digit> {
 
 impl Digit {
     /// The model's input, encoded as a job carries it.
-    pub fn encoded(&self) -> Result<Vec<u8>, String> {
+    pub(super) fn encoded(&self) -> Result<Vec<u8>, String> {
         Ok(encode_inputs(&[("image", &self.tensor()?)]))
     }
 
     /// The model's input: f32 `[1, 1, 8, 8]`.
-    pub fn tensor(&self) -> Result<Tensor, String> {
+    pub(super) fn tensor(&self) -> Result<Tensor, String> {
         let scaled: Vec<f32> = self.pixels.iter().map(|p| f32::from(*p) / WHITE).collect();
         Tensor::from_vec(&[1, 1, SIDE, SIDE], scaled).map_err(|e| e.to_string())
     }
 
     /// For people: eight lines of two characters a pixel.
-    pub fn drawing(&self) -> Vec<String> {
+    pub(super) fn drawing(&self) -> Vec<String> {
         const INK: [char; 5] = [' ', '░', '▒', '▓', '█'];
         self.pixels
             .chunks(SIDE)
@@ -79,7 +79,7 @@ pub fn first_digit_json() -> String {
 }
 
 /// The class with the highest probability, and that probability.
-pub fn prediction(probabilities: &[f32]) -> Option<(usize, f32)> {
+pub(super) fn prediction(probabilities: &[f32]) -> Option<(usize, f32)> {
     let mut best: Option<(usize, f32)> = None;
     for (class, &p) in probabilities.iter().enumerate() {
         if best.is_none_or(|(_, q)| p > q) {

@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 /// Prints the story.
-pub struct Narrator {
+pub(super) struct Narrator {
     started: Instant,
     live: bool,
     waiting: bool,
@@ -14,7 +14,7 @@ pub struct Narrator {
 
 impl Narrator {
     /// Starts the clock.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let live = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Self {
             started: Instant::now(),
@@ -24,12 +24,12 @@ impl Narrator {
     }
 
     /// Since the start.
-    pub fn elapsed(&self) -> Duration {
+    pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// A chapter's heading.
-    pub fn chapter(&mut self, title: &str) {
+    pub(super) fn chapter(&mut self, title: &str) {
         self.clear();
         if self.live {
             println!("\n\x1b[1m{title}\x1b[0m");
@@ -39,7 +39,7 @@ impl Narrator {
     }
 
     /// Something happened.
-    pub fn say(&mut self, text: impl AsRef<str>) {
+    pub(super) fn say(&mut self, text: impl AsRef<str>) {
         self.clear();
         println!(
             "  [{:6.2} s] {}",
@@ -49,13 +49,13 @@ impl Narrator {
     }
 
     /// More about it, without a time.
-    pub fn more(&mut self, text: impl AsRef<str>) {
+    pub(super) fn more(&mut self, text: impl AsRef<str>) {
         self.clear();
         println!("             {}", text.as_ref());
     }
 
     /// What is awaited; rewritten in place on a terminal, silent elsewhere.
-    pub fn wait(&mut self, text: impl AsRef<str>) {
+    pub(super) fn wait(&mut self, text: impl AsRef<str>) {
         if self.live {
             let seconds = self.started.elapsed().as_secs_f64();
             print!("\r\x1b[K  [{seconds:6.2} s] … {}", text.as_ref());

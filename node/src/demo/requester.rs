@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// A key with a node to speak to.
-pub struct Requester {
+pub(super) struct Requester {
     key: SigningKey,
     chain: ChainId,
     client: Client,
@@ -23,7 +23,7 @@ const VALID_SLOTS: u64 = 60;
 
 impl Requester {
     /// An account and the node it speaks to.
-    pub fn new(key: SigningKey, chain: ChainId, client: Client) -> Self {
+    pub(super) fn new(key: SigningKey, chain: ChainId, client: Client) -> Self {
         Self {
             key,
             chain,
@@ -33,12 +33,12 @@ impl Requester {
     }
 
     /// The account.
-    pub fn account(&self) -> Account {
+    pub(super) fn account(&self) -> Account {
         Account(self.key.verifying_key().to_bytes())
     }
 
     /// Signs and submits; tries again while the node says "not now".
-    pub fn submit(&mut self, action: Action) -> Result<TxId, ClientError> {
+    pub(super) fn submit(&mut self, action: Action) -> Result<TxId, ClientError> {
         let mut tries = 0;
         loop {
             let account = self.client.account(&self.account())?;

@@ -172,7 +172,7 @@ fn open(args: &DemoArgs, dir: &std::path::Path) -> Done<Stage> {
             .ok_or_else(|| text(format!("no {name}")))
     };
     let key = |name: &str| -> Done<SigningKey> {
-        let seed = crate::keyfile::read(&member(name)?.key()).map_err(text)?;
+        let seed = crate::cli::load_key(&member(name)?.key()).map_err(text)?;
         Ok(SigningKey::from_bytes(&seed))
     };
     let (requester, sceptic) = (key("requester")?, key("sceptic")?);
@@ -257,7 +257,7 @@ fn start_network(stage: &mut Stage, seed: u64) -> Done<()> {
             .folder
             .member(name)
             .ok_or_else(|| text("no account"))?;
-        let seed = crate::keyfile::read(&member.key()).map_err(text)?;
+        let seed = crate::cli::load_key(&member.key()).map_err(text)?;
         let who = Requester::new(
             SigningKey::from_bytes(&seed),
             stage.rules.chain_id,
@@ -773,7 +773,7 @@ fn restart_validator(stage: &mut Stage, killed_at: Slot) -> Done<()> {
     stage.tell.chapter("The validator returns");
     let height = await_that(stage, "it to miss enough heights", |s| {
         let height = status(s, "validator-1")?.height;
-        Ok((height.0 >= killed_at.0 + MISSED_MIN + 1).then_some(height))
+        Ok((height.0 > killed_at.0 + MISSED_MIN).then_some(height))
     })?;
     let started = Instant::now();
     stage.net.start(VICTIM, &[]).map_err(text)?;

@@ -49,7 +49,7 @@ fn time_verdict(
 }
 
 /// A challenge that will fail.
-pub struct FalseChallenge {
+pub(super) struct FalseChallenge {
     job: JobId,
     challenge: Challenge,
     salt: [u8; 32],
@@ -64,7 +64,7 @@ pub struct FalseChallenge {
 
 impl FalseChallenge {
     /// Prepares one against the honest run of a job, and uploads its witness.
-    pub fn prepare(
+    pub(super) fn prepare(
         client: &Client,
         program: &aether_inference::Program,
         header: &TraceHeader,
@@ -103,12 +103,12 @@ impl FalseChallenge {
     }
 
     /// The job it is about.
-    pub fn job(&self) -> JobId {
+    pub(super) fn job(&self) -> JobId {
         self.job
     }
 
     /// Bonds and commits.
-    pub fn commit(&self, who: &mut Requester, vcr: TxId) -> Result<TxId, ClientError> {
+    pub(super) fn commit(&self, who: &mut Requester, vcr: TxId) -> Result<TxId, ClientError> {
         let encoded = self.challenge.encode();
         let commitment = challenge_commitment(&who.account(), &vcr, &encoded, &self.salt);
         who.submit(Action::ChallengeCommit {
@@ -120,7 +120,7 @@ impl FalseChallenge {
     }
 
     /// Reveals; only once the window has closed.
-    pub fn reveal(&self, who: &mut Requester) -> Result<TxId, ClientError> {
+    pub(super) fn reveal(&self, who: &mut Requester) -> Result<TxId, ClientError> {
         who.submit(Action::ChallengeReveal {
             job: self.job,
             encoded: self.challenge.encode(),

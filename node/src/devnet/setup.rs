@@ -6,11 +6,11 @@
 //! DIR/nodes/NAME/data/, log                  what it makes
 //! ```
 //!
-//! Keys are fresh random ones unless a seed is given. The genesis is of kind
+//! Keys are fresh random ones. The genesis is of kind
 //! dev and trusts one simulated TEE root, made for it and thrown away: only
 //! the platforms issued here can attest.
 
-use crate::keyfile;
+use crate::cli::create_key;
 use crate::network::{BOOTNODES_FILE, GENESIS_FILE};
 use crate::roles::simulated_measurement;
 use aether_kzg::bls;
@@ -36,8 +36,8 @@ pub enum SetupError {
         error: std::io::Error,
     },
     /// A key file.
-    #[error(transparent)]
-    Key(#[from] keyfile::KeyFileError),
+    #[error("{0}")]
+    Key(String),
     /// There is a network already.
     #[error("{0} holds a network already; give another folder, or remove it")]
     Exists(PathBuf),
@@ -127,23 +127,23 @@ impl DevFolder {
         for name in names {
             let member_dir = dir.join("nodes").join(name);
             private_dir(&member_dir)?;
-            let seed = random()?;
+            let key = |e: crate::cli::CliError| SetupError::Key(e.to_string());
+            let path = member_dir.join("key");
+            let seed = create_key(&path).map_err(key)?;
             let account = Account(SigningKey::from_bytes(&seed).verifying_key().to_bytes());
             let member = Member {
                 name: (*name).to_owned(),
                 dir: member_dir,
                 account,
             };
-            keyfile::write(&member.key(), &seed)?;
             accounts.push(GenesisAccount {
                 account,
                 balance: BALANCE,
             });
             if name.starts_with("validator") {
-                let vote_seed = random()?;
-                let vote = bls::SecretKey::from_key_material(&vote_seed)
+                let vote_seed = create_key(&member.vote_key()).map_err(key)?;
+                let vote = bls::SecretKey::from_key_material(&*vote_seed)
                     .map_err(|e| SetupError::Other(e.to_string()))?;
-                keyfile::write(&member.vote_key(), &vote_seed)?;
                 validators.push(GenesisValidator {
                     account,
                     vote_key: hex::encode(vote.public_key().to_bytes()),

@@ -51,8 +51,11 @@ pub(super) async fn advertise(
 pub struct Directory {
     net: NetHandle,
     chain: ChainId,
-    found: Arc<Mutex<BTreeMap<ModelId, (Instant, Vec<Capability>)>>>,
+    found: Arc<Mutex<Found>>,
 }
+
+/// When a model's holders were asked for, and who they were.
+type Found = BTreeMap<ModelId, (Instant, Vec<Capability>)>;
 
 /// Found this long ago is good enough.
 const FRESH: Duration = Duration::from_secs(12);

@@ -10,7 +10,10 @@ const PROPOSALS_MAX: usize = 16;
 
 /// The last few proposals.
 #[derive(Clone, Default)]
-pub(super) struct Proposals(Arc<Mutex<VecDeque<(BlockId, Arc<Block>)>>>);
+pub(super) struct Proposals(Arc<Mutex<Recent>>);
+
+/// The newest first.
+type Recent = VecDeque<(BlockId, Arc<Block>)>;
 
 impl Proposals {
     pub(super) fn insert(&self, block: Arc<Block>) {

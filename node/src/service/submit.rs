@@ -211,7 +211,7 @@ impl Submitter {
 }
 
 /// Where a transaction is gossiped.
-pub fn topic_of(action: &Action) -> Topic {
+pub(super) fn topic_of(action: &Action) -> Topic {
     match action {
         Action::PostJob(_) | Action::CancelJob { .. } => Topic::Jobs,
         Action::Assign { .. } => Topic::Assignments,
@@ -226,6 +226,6 @@ pub fn topic_of(action: &Action) -> Topic {
 }
 
 /// The shard of a job's receipts.
-pub fn vcr_topic(job: &JobId) -> Topic {
+pub(super) fn vcr_topic(job: &JobId) -> Topic {
     Topic::Vcrs(job.0[0] % VCR_SHARDS)
 }

@@ -1,8 +1,8 @@
 //! A network of real nodes inside this process: own data directories, own
 //! threads, QUIC on loopback; only the bootnode's address is given.
 
+use aether::cli::load_key;
 use aether::devnet::DevFolder;
-use aether::keyfile;
 use aether::network::Network;
 use aether::roles::SimulatedTee;
 use aether::rpc::{Backend, SubmitError};
@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long anything may take on a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
-pub struct Cluster {
-    pub dir: TempDir,
+pub(super) struct Cluster {
+    _dir: TempDir,
     pub folder: DevFolder,
     pub nodes: BTreeMap<String, Arc<Node>>,
     pub network: Network,
@@ -30,7 +30,7 @@ pub struct Cluster {
 }
 
 /// Half-second slots: tests wait for slots, not for seconds.
-pub fn params() -> Params {
+pub(super) fn params() -> Params {
     Params {
         slot_ms: 500,
         ..Params::default()
@@ -39,7 +39,7 @@ pub fn params() -> Params {
 
 impl Cluster {
     /// Keys, genesis and a running bootnode; no nodes yet.
-    pub async fn new(names: &[&str]) -> Self {
+    pub(super) async fn new(names: &[&str]) -> Self {
         // AETHER_LOG=debug shows what the nodes say.
         let filter = tracing_subscriber::EnvFilter::from_env("AETHER_LOG");
         let _ = tracing_subscriber::fmt()
@@ -62,7 +62,7 @@ impl Cluster {
         let task = tokio::spawn(async move { bootnode.run(std::future::pending()).await });
         let network = Network::load(&folder.network()).unwrap();
         Self {
-            dir,
+            _dir: dir,
             folder,
             nodes: BTreeMap::new(),
             network,
@@ -71,9 +71,9 @@ impl Cluster {
     }
 
     /// A node's configuration by its name, to be changed by a test.
-    pub fn config(&self, name: &str, models: &[Vec<u8>]) -> NodeConfig {
+    pub(super) fn config(&self, name: &str, models: &[Vec<u8>]) -> NodeConfig {
         let member = self.folder.member(name).unwrap();
-        let key = SigningKey::from_bytes(&keyfile::read(&member.key()).unwrap());
+        let key = SigningKey::from_bytes(&load_key(&member.key()).unwrap());
         let role = match name.split('-').next().unwrap() {
             "validator" => RoleKind::Validator,
             "coordinator" => RoleKind::Coordinator,
@@ -85,7 +85,7 @@ impl Cluster {
         config.roles = vec![role];
         config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
         if role == RoleKind::Validator {
-            let seed = keyfile::read(&member.vote_key()).unwrap();
+            let seed = load_key(&member.vote_key()).unwrap();
             config.vote_key = Some(bls::SecretKey::from_key_material(&*seed).unwrap());
         }
         if role == RoleKind::Worker {
@@ -96,33 +96,33 @@ impl Cluster {
         config
     }
 
-    pub async fn start(&mut self, name: &str, models: &[Vec<u8>]) {
+    pub(super) async fn start(&mut self, name: &str, models: &[Vec<u8>]) {
         let config = self.config(name, models);
         self.start_with(name, config).await;
     }
 
-    pub async fn start_with(&mut self, name: &str, config: NodeConfig) {
+    pub(super) async fn start_with(&mut self, name: &str, config: NodeConfig) {
         let node = Node::start(config)
             .await
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         self.nodes.insert(name.to_owned(), node);
     }
 
-    pub fn node(&self, name: &str) -> Arc<Node> {
+    pub(super) fn node(&self, name: &str) -> Arc<Node> {
         self.nodes[name].clone()
     }
 
-    pub fn key(&self, name: &str) -> SigningKey {
-        SigningKey::from_bytes(&keyfile::read(&self.folder.member(name).unwrap().key()).unwrap())
+    pub(super) fn key(&self, name: &str) -> SigningKey {
+        SigningKey::from_bytes(&load_key(&self.folder.member(name).unwrap().key()).unwrap())
     }
 
-    pub fn height(&self, name: &str) -> u64 {
+    pub(super) fn height(&self, name: &str) -> u64 {
         self.nodes[name].status().height.0
     }
 
     /// Signs with a member's key and submits at a node, trying again while it
     /// says "not now".
-    pub async fn submit(&self, at: &str, who: &str, action: Action) -> TxId {
+    pub(super) async fn submit(&self, at: &str, who: &str, action: Action) -> TxId {
         let key = self.key(who);
         let account = Account(key.verifying_key().to_bytes());
         let started = Instant::now();
@@ -153,7 +153,7 @@ impl Cluster {
         }
     }
 
-    pub fn job(&self, at: &str, id: &JobId) -> Option<JobRecord> {
+    pub(super) fn job(&self, at: &str, id: &JobId) -> Option<JobRecord> {
         let mut found = None;
         self.nodes[at].read(&mut |_, state| {
             found = load(state, &keys::job(id), "job").unwrap();
@@ -162,14 +162,14 @@ impl Cluster {
     }
 
     /// Reads a node's state.
-    pub fn with_state<T>(&self, at: &str, f: impl Fn(Slot, &dyn StateReader) -> T) -> T {
+    pub(super) fn with_state<T>(&self, at: &str, f: impl Fn(Slot, &dyn StateReader) -> T) -> T {
         let mut out = None;
         self.nodes[at].read(&mut |slot, state| out = Some(f(slot, state)));
         out.unwrap()
     }
 
     /// Equal state roots at a height that all have, and balanced books.
-    pub async fn check_equal_and_conserved(&self) {
+    pub(super) async fn check_equal_and_conserved(&self) {
         let height = self
             .nodes
             .values()
@@ -192,7 +192,7 @@ impl Cluster {
         }
     }
 
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         for node in self.nodes.values() {
             node.shutdown().await;
         }
@@ -200,7 +200,7 @@ impl Cluster {
 }
 
 /// Looks until it is so.
-pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");

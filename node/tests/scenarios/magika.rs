@@ -5,7 +5,7 @@ use super::cluster::{Cluster, eventually};
 use super::records::register;
 use aether::rpc::Backend as _;
 use aether_inference::{Tensor, encode_inputs};
-use aether_mesh::{Action, Amount, JobId, JobStatus, Library as _, Payload, PostJob, runs};
+use aether_mesh::{Action, Amount, JobId, JobStatus, Payload, PostJob, runs};
 use std::path::{Path, PathBuf};
 
 const HALF: usize = 1024;
@@ -95,7 +95,7 @@ async fn magika_names_the_types_of_real_files_through_jobs() {
     ];
     let mut cluster = Cluster::new(&names).await;
     for name in &names[..7] {
-        cluster.start(name, &[onnx.clone()]).await;
+        cluster.start(name, std::slice::from_ref(&onnx)).await;
     }
     let model = register(&cluster, &onnx).await;
     let root = workspace();

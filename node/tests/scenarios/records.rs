@@ -6,7 +6,7 @@ use aether::rpc::Backend as _;
 use aether_inference::{Tensor, encode_inputs};
 use aether_mesh::{Action, Amount, BlobRef, JobId, JobStatus, Payload, PostJob, runs};
 
-pub fn digit_job(model: aether_mesh::ModelId) -> PostJob {
+pub(super) fn digit_job(model: aether_mesh::ModelId) -> PostJob {
     let image = Tensor::from_vec(&[1, 1, 8, 8], vec![0.25f32; 64]).unwrap();
     PostJob {
         model,
@@ -20,7 +20,7 @@ pub fn digit_job(model: aether_mesh::ModelId) -> PostJob {
     }
 }
 
-pub async fn register(cluster: &Cluster, onnx: &[u8]) -> aether_mesh::ModelId {
+pub(super) async fn register(cluster: &Cluster, onnx: &[u8]) -> aether_mesh::ModelId {
     let node = cluster.node("coordinator-1");
     let blob: BlobRef = node.put_blob(onnx).unwrap();
     let program =
