@@ -9,7 +9,8 @@
 //!    the header;
 //! 3. the job's record is in the header's state root, and says settled;
 //! 4. posting and VCR are the transactions that the record names, signed by
-//!    requester and worker;
+//!    requester and worker; the record holds the posting's terms and binds its
+//!    input;
 //! 5. the session key signed the VCR; the evidence binds that key, this
 //!    worker and the recorded block, appraised at the VCR's block time;
 //! 6. the trace begins with the job's header and ends in a final state whose
@@ -258,6 +259,7 @@ impl Receipt {
             return Err(ReceiptError::OtherTx("VCR"));
         }
 
+        self.check_posting(rules, job.signer(), terms, &record)?;
         if !verify_session_signature(chain, &vcr.session_key, encoded, session_signature) {
             return Err(ReceiptError::SessionSignature);
         }
@@ -278,6 +280,38 @@ impl Receipt {
         })
     }
 
+    /// The record holds the terms that were signed, and the trace's header is
+    /// made from them.
+    fn check_posting(
+        &self,
+        rules: &Rules,
+        requester: Account,
+        terms: &PostJob,
+        record: &JobRecord,
+    ) -> Result<(), ReceiptError> {
+        let kinds = terms.tee_kinds.iter().map(|kind| kind.code());
+        let same = record.requester == requester
+            && record.model == terms.model
+            && record.input == terms.input.blob_ref()
+            && record.tee_kinds.iter().copied().eq(kinds)
+            && record.payment == terms.payment
+            && record.gas_limit == terms.gas_limit
+            && record.seed == terms.seed;
+        if !same {
+            return Err(ReceiptError::OtherTx("posting"));
+        }
+        // A blob's bytes are not here; the record binds its id.
+        if let Payload::Inline(bytes) = &terms.input {
+            let root = runs::inputs_root_as_encoded(bytes, &rules.params().limits);
+            if root != Ok(record.inputs_root) {
+                return Err(ReceiptError::Trace(
+                    "its header does not bind the posted input",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn appraise(
         &self,
         rules: &Rules,
@@ -291,6 +325,12 @@ impl Receipt {
         let age = settled.slot.since(settled.evidence.slot);
         if settled.evidence.slot >= settled.slot || age > rules.params().evidence_age_slots_max {
             return Err(ReceiptError::NotFresh(age));
+        }
+        let kind = vcr.evidence.kind.code();
+        if !record.tee_kinds.is_empty() && !record.tee_kinds.contains(&kind) {
+            return Err(ReceiptError::Evidence(
+                "the job does not accept this kind".to_owned(),
+            ));
         }
         let document = Evidence {
             kind: vcr.evidence.kind,

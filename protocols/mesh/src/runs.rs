@@ -10,9 +10,9 @@ use crate::genesis::Limits;
 use crate::primitives::{ChainId, JobId, ModelId};
 use crate::records::JobRecord;
 use aether_inference::{
-    BundleLimits, Digest, Element, MachineState, Outcome, Program, RUNTIME_VERSION, RunLimits,
-    Status, StepWitness, Tensor, TraceHeader, decode_inputs, decode_outputs, encode_outputs,
-    execute_step,
+    BundleLimits, Digest, Element, MachineState, Outcome, Program, RUNTIME_VERSION, RunError,
+    RunLimits, Status, StepWitness, Tensor, TraceHeader, WitnessError, decode_inputs,
+    decode_outputs, encode_outputs, execute_step,
 };
 
 /// The program's id as the mesh writes it.
@@ -52,6 +52,14 @@ pub fn decode_input(
 pub fn inputs_root(program: &Program, bytes: &[u8], limits: &Limits) -> Result<[u8; 32], String> {
     let tensors = decode_input(program, bytes, limits)?;
     let digests: Vec<Digest> = tensors.iter().map(Tensor::digest).collect();
+    Ok(aether_inference::inputs_root(&digests))
+}
+
+/// The same for a verifier who does not hold the model: the encoding's own
+/// order, which is the model's in every posting that a block took.
+pub fn inputs_root_as_encoded(bytes: &[u8], limits: &Limits) -> Result<[u8; 32], String> {
+    let named = decode_inputs(bytes, &bundle_limits(limits)).map_err(|e| e.to_string())?;
+    let digests: Vec<Digest> = named.iter().map(|(_, tensor)| tensor.digest()).collect();
     Ok(aether_inference::inputs_root(&digests))
 }
 
@@ -215,22 +223,38 @@ pub struct Disputed<'a> {
     pub before: &'a Element,
 }
 
+/// Why a step was not re-executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RerunError {
+    /// The witness proves nothing: the fault of whoever made it.
+    Witness(String),
+    /// This process cannot compute as everybody does: ours, and no verdict.
+    Machine(String),
+}
+
 /// Re-executes one step from a witness whose state must hash to `before`.
-/// Any error is the fault of whoever made the witness.
 pub fn reexecute(
     program: &Program,
     disputed: &Disputed<'_>,
     limits: &RunLimits,
     witness: &[u8],
-) -> Result<Rerun, String> {
-    let witness =
-        StepWitness::decode(witness, limits.max_witness_bytes).map_err(|e| e.to_string())?;
+) -> Result<Rerun, RerunError> {
+    let witness = StepWitness::decode(witness, limits.max_witness_bytes)
+        .map_err(|e| RerunError::Witness(e.to_string()))?;
     if witness.step != disputed.step {
-        return Err("the witness is about another step".to_owned());
+        let why = "the witness is about another step".to_owned();
+        return Err(RerunError::Witness(why));
     }
     let header = trace_header(disputed.chain, disputed.id, disputed.job);
-    let result = execute_step(program, &header, &witness, limits, disputed.before)
-        .map_err(|e| e.to_string())?;
+    let result =
+        execute_step(program, &header, &witness, limits, disputed.before).map_err(|error| {
+            match error {
+                WitnessError::Run(RunError::FloatEnvironment(_)) => {
+                    RerunError::Machine(error.to_string())
+                }
+                _ => RerunError::Witness(error.to_string()),
+            }
+        })?;
     Ok(Rerun {
         element: result.element_after,
         gas: result.gas,

@@ -408,7 +408,29 @@ fn even_a_signed_state_must_agree_with_the_evidence_and_the_trace() {
             |j| j.vcr.as_mut().unwrap().elements += 1,
             "bad-trace",
         ),
-        ("another seed", |j| j.seed += 1, "bad-trace"),
+        ("another seed", |j| j.seed += 1, "other-transaction"),
+        ("another payment", |j| j.payment.0 += 1, "other-transaction"),
+        (
+            "another requester",
+            |j| j.requester.0[0] ^= 1,
+            "other-transaction",
+        ),
+        ("another model", |j| j.model.0[0] ^= 1, "other-transaction"),
+        (
+            "another gas limit",
+            |j| j.gas_limit += 1,
+            "other-transaction",
+        ),
+        (
+            "other demands",
+            |j| j.tee_kinds = vec![3],
+            "other-transaction",
+        ),
+        (
+            "another input's bytes",
+            |j| j.input.bytes_len += 1,
+            "other-transaction",
+        ),
         ("another input", |j| j.inputs_root[0] ^= 1, "bad-trace"),
         ("no VCR", |j| j.vcr = None, "bad-record"),
         ("no assignment", |j| j.assignment = None, "bad-record"),
@@ -541,4 +563,27 @@ fn a_receipt_says_what_it_trusts() {
     let mut rules = Rules::new(usual_genesis()).unwrap();
     rules.policy.measurements = vec![aether_tee::Measurement::of(b"another image")];
     assert_eq!(code(&receipt, &rules), "evidence-refused");
+}
+
+#[test]
+fn a_receipt_names_blobs_and_verifies_without_their_bytes() {
+    let mut s = Scene::new();
+    let mut terms = s.terms();
+    terms.input = Payload::Blob(s.library.insert(&crate::scene::picture_bytes(4)));
+    let posting = s.tx("requester", Action::PostJob(terms));
+    let job = JobId(posting.id().0);
+    s.block(std::slice::from_ref(&posting));
+    s.accept_job(&job, "worker");
+    let mut vcr = s.vcr_of(&job, "worker", &s.run(&job));
+    let Payload::Inline(output) = &vcr.output else {
+        panic!("inline")
+    };
+    vcr.output = Payload::Blob(s.library.insert(output));
+    let vcr = s.vcr_tx("worker", vcr, &session("worker"));
+    s.block(std::slice::from_ref(&vcr));
+    s.close_window(&job);
+    let bytes = receipt(&s, &job, &posting, &vcr).encode();
+    let rules = Rules::new(usual_genesis()).unwrap();
+    let verified = Receipt::decode(&bytes).unwrap().verify(&rules).unwrap();
+    assert_eq!(verified.record.input, verified.terms.input.blob_ref());
 }

@@ -22,6 +22,7 @@ use crate::primitives::{Account, Amount, JobId, Slot, TxId, hash_parts};
 use crate::records::{ChallengeRecord, ChallengeStatus, JobRecord, JobStatus, VcrRecord};
 use crate::refusal::Refusal;
 use crate::runs;
+use crate::state::StateError;
 use crate::view::{Bucket, View};
 use aether_kzg::{PairOpening, TraceCommitment, TraceElement};
 
@@ -314,7 +315,9 @@ fn verdict(
     let limits = env.rules.genesis.run_limits(job.gas_limit);
     let rerun = match runs::reexecute(&program, &disputed, &limits, &witness) {
         Ok(rerun) => rerun,
-        Err(why) => {
+        // Not to guess: this node stops at this block, and says why.
+        Err(runs::RerunError::Machine(why)) => return Err(StateError(why).into()),
+        Err(runs::RerunError::Witness(why)) => {
             let gas = limits.max_step_gas.min(job.gas_limit);
             return Ok(Verdict::Malformed { why, gas });
         }
