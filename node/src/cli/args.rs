@@ -19,7 +19,7 @@ Examples:
   aether demo                          everything on this machine, narrated
   aether job post --model m.onnx --input x.json --payment 2 --wait
   aether receipt export JOB r.receipt
-  aether receipt verify r.receipt --network testnet/dev
+  aether receipt verify r.receipt --network mynet/network
   aether node status --json
 
 Exit codes: 0 ok, 1 a check or verdict failed or the node refused, 2 usage,
@@ -109,7 +109,7 @@ pub enum ReceiptCommand {
     },
     /// Verify a receipt offline, trusting only --network DIR
     #[command(
-        after_help = "Example:\n  aether receipt verify r.receipt --network testnet/dev\n\nExit code 1 and a stable code say why a receipt is refused."
+        after_help = "Example:\n  aether receipt verify r.receipt --network mynet/network\n\nExit code 1 and a stable code say why a receipt is refused."
     )]
     Verify {
         /// The receipt

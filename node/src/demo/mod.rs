@@ -8,14 +8,19 @@
 //! `script.rs` is the story; `cheat.rs` the only dishonest code there is.
 
 mod cheat;
+mod closing;
+mod crash;
 mod digits;
+mod fraud;
 mod narrator;
 mod requester;
 mod script;
 mod skeptic;
+mod stage;
 mod summary;
 
 pub use cheat::{CHEAT_COMMAND, cheat_main};
 pub use digits::{MODEL as DIGITS_MODEL, first_digit_json};
-pub use script::{DemoArgs, DemoError, run};
+pub use script::run;
+pub use stage::{DemoArgs, DemoError};
 pub use summary::Summary;

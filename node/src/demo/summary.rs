@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub struct JobSummary {
     /// Its id.
     pub job: String,
+    /// The VCR's transaction: the receipt's id.
+    pub receipt: String,
     /// Settled or refuted.
     pub status: String,
     /// What the picture shows.
@@ -121,10 +123,9 @@ pub struct Summary {
     pub crash: Option<CrashSummary>,
     /// Mean latencies as the nodes measured them, seconds.
     pub stage_seconds: BTreeMap<String, f64>,
-    /// At which height the roots were compared.
-    pub root_height: Slot,
-    /// Node → state root there.
-    pub roots: BTreeMap<String, String>,
+    /// Height → node → state root: at every settlement and refutation, at the
+    /// restart and at the end.
+    pub roots: BTreeMap<Slot, BTreeMap<String, String>>,
     /// Whether all are equal.
     pub roots_equal: bool,
     /// The books at the end.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  aether demo --seed 7 --summary demo.json")]
 pub struct DemoArgs {
-    /// Decides keys, inputs and order, so that a run can be repeated
+    /// Chooses the digits and the lie; keys are fresh in every run
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     /// Write what happened as JSON
@@ -84,8 +84,8 @@ impl NodeRole {
 
 const NODE_RUN_EXAMPLES: &str = "\
 Examples:
-  aether node run --network testnet/dev
-  aether node run --network testnet/dev --role worker --key w.key \\
+  aether node run --network mynet/network
+  aether node run --network mynet/network --role worker --key w.key \\
       --model m.onnx --bootnode /ip4/192.0.2.1/udp/30770/quic-v1/p2p/12D3Koo…
   aether node run --config node.toml
 
@@ -137,7 +137,7 @@ pub struct NodeRunArgs {
 /// `aether bootnode`; its identity is [`Global::key`](super::Global::key), the network
 /// [`Global::network`](super::Global::network).
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:\n  aether bootnode --key boot.key --network testnet/dev")]
+#[command(after_help = "Example:\n  aether bootnode --key boot.key --network mynet/network")]
 pub struct BootnodeArgs {
     /// Address to listen on; may be repeated or a comma list
     #[arg(
