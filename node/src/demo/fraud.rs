@@ -14,9 +14,19 @@ pub(super) fn slander(stage: &mut Stage, posted: &[Posted]) -> Done<FalseChallen
     stage
         .tell
         .chapter("A false challenge against an honest worker");
-    // The last one posted has the most of its window left.
-    for p in posted.iter().rev() {
+    // The latest receipt has the most of its window left; one whose window
+    // might close before the commit is in a block is no use.
+    let mut candidates = Vec::new();
+    let height = status(stage, "coordinator-1")?.height;
+    for p in posted {
         let view = job(stage, &p.id)?;
+        let window_end = view.vcr.as_ref().map(|v| v.window_end).unwrap_or_default();
+        if window_end >= height.after(SLOTS_TO_SPARE - 1) {
+            candidates.push((window_end, p, view));
+        }
+    }
+    candidates.sort_by_key(|(window_end, ..)| std::cmp::Reverse(*window_end));
+    for (_, p, view) in candidates {
         let Some(vcr) = view.vcr.clone() else {
             continue;
         };

@@ -14,9 +14,7 @@ use super::skeptic::FalseChallenge;
 use super::stage::*;
 use super::summary::*;
 use crate::rpc::found;
-use aether_mesh::{
-    Action, Amount, JobId, Payload, PostJob,
-};
+use aether_mesh::{Action, Amount, JobId, Payload, PostJob};
 use ed25519_dalek::SigningKey;
 use std::ffi::OsString;
 use std::time::Instant;
@@ -244,7 +242,6 @@ fn post_jobs(stage: &mut Stage, seed: u64) -> Done<Vec<Posted>> {
 
 /// Whether an honest run can still be challenged falsely, with slots to spare.
 fn has_open_honest(stage: &Stage, posted: &[Posted]) -> Done<bool> {
-    const SLOTS_TO_SPARE: u64 = 4;
     let height = status(stage, "coordinator-1")?.height;
     for p in posted {
         let view = job(stage, &p.id)?;

@@ -9,9 +9,7 @@ use crate::network::Network;
 use crate::rpc::views::JobView;
 use crate::rpc::{Client, ClientError};
 use aether_inference::Program;
-use aether_mesh::{
-    Account, Genesis, JobId, ModelId, Rules, runs,
-};
+use aether_mesh::{Account, Genesis, JobId, ModelId, Rules, runs};
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -57,6 +55,8 @@ pub(super) fn text(e: impl ToString) -> DemoError {
 
 pub(super) const CHEAT: &str = "worker-3";
 
+/// An open window must be at least this long for another transaction to get in.
+pub(super) const SLOTS_TO_SPARE: u64 = 4;
 pub(super) const POLL: Duration = Duration::from_millis(40);
 
 /// How long any single thing may take on a loaded machine.
