@@ -773,3 +773,42 @@ fn a_deadline_inside_the_window_changes_nothing() {
     assert_eq!(s.status(&job), JobStatus::Settled);
     assert_eq!(s.worker("worker").missed, 0);
 }
+
+#[test]
+fn a_worker_can_lose_no_more_than_it_has() {
+    let mut s = Scene::with(|g| g.params.slash_bps = 5_000);
+    let lies: Vec<(JobId, Challenge)> = (0..3)
+        .map(|seed| {
+            let job = s.post_with(|t| t.seed = seed);
+            s.accept_job(&job, "worker");
+            let outcome = s.cheat(&job, 4);
+            let vcr = s.submit(&job, "worker", &outcome);
+            let challenge = s.challenge_of(&vcr, 4);
+            s.block(&[s.commit_tx("challenger", &job, &challenge)]);
+            (job, challenge)
+        })
+        .collect();
+    for (job, challenge) in &lies {
+        s.close_window(job);
+        s.block(&[s.reveal_tx("challenger", job, challenge)]);
+        s.pass();
+    }
+    let slashed: Vec<Amount> = lies.iter().map(|(job, _)| s.outcome(job).slashed).collect();
+    // Half of the 1,000 AIC at assignment, twice; then nothing is left.
+    assert_eq!(slashed, [Amount::aic(500), Amount::aic(500), Amount::ZERO]);
+    assert_eq!(s.worker("worker").stake, Amount::ZERO);
+    assert_eq!(
+        s.status(&lies[2].0),
+        JobStatus::Refuted,
+        "and the requester is refunded"
+    );
+    let job = s.post();
+    let assign = s.assign_tx(s.first_coordinator(&job), &job, "worker");
+    s.refused(&assign, "below worker_stake_min");
+    let last = s.pass_slots(s.rules.params().unbonding_slots + 1);
+    assert!(
+        last.iter()
+            .all(|e| matches!(e, StateEvent::JobExpired { .. }))
+    );
+    assert_eq!(s.supply().vesting, Amount::ZERO);
+}
