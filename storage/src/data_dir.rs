@@ -22,6 +22,20 @@ struct Locked {
     _file: File,
 }
 
+/// Tries for half a second: a process that is just ending, or a child of
+/// this one between fork and exec, holds the lock for a moment longer.
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    const TRIES: u32 = 25;
+    const BETWEEN: std::time::Duration = std::time::Duration::from_millis(20);
+    for _ in 1..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN),
+            other => return other,
+        }
+    }
+    file.try_lock()
+}
+
 impl DataDir {
     /// Makes the directory if there is none (for its owner only) and locks it.
     ///
@@ -39,7 +53,7 @@ impl DataDir {
             .truncate(false)
             .open(&lock)
             .map_err(|e| StoreError::disk(doing("opening the lock in"), e))?;
-        match file.try_lock() {
+        match patiently(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
