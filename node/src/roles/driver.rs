@@ -387,7 +387,7 @@ impl Driver {
                 let started = Instant::now();
                 let inputs = inputs(&job)?;
                 let vcr = find_vcr(&parts, &inputs, &vcr)?;
-                let result = recheck(&inputs, &vcr, parts.library.store());
+                let result = recheck(&inputs, &vcr.trace, parts.library.store());
                 metrics::histogram!("aether_recheck_seconds")
                     .record(started.elapsed().as_secs_f64());
                 result

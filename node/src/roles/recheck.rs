@@ -1,30 +1,43 @@
 //! Re-executing somebody's VCR.
 //!
-//! The trace came with the block, so our own run stops at the first element
-//! that differs. Then the witness of that step is made (only the values it
-//! reads), put into our store for validators to fetch, and the committed
-//! elements on both sides of the lie are opened in one KZG proof.
+//! - The trace came with the block, so our own run stops at the first element
+//!   that differs. Then the witness of that step is made (only the values it
+//!   reads), put into our store for validators to fetch, and the committed
+//!   elements on both sides of the lie are opened in one KZG proof.
+//! - A trace that goes on after the run's end is wrong at its first element
+//!   too many; the finished state before it is the whole witness.
 
 use super::run::JobInputs;
 use aether_behaviours::Recheck;
-use aether_inference::{Run, make_witness};
+use aether_inference::{Before, Run, StepWitness, make_witness};
 use aether_kzg::{Prover, Setup, TraceElement};
-use aether_mesh::{Challenge, Vcr};
+use aether_mesh::{Challenge, ELEMENT_BYTES};
 use aether_storage::BlobStore;
 
-/// Compares a VCR with our own run of its job.
-pub(super) fn recheck(job: &JobInputs, vcr: &Vcr, blobs: &BlobStore) -> Result<Recheck, String> {
+/// Compares the trace of a VCR with our own run of its job.
+pub(super) fn recheck(
+    job: &JobInputs,
+    trace: &[[u8; ELEMENT_BYTES]],
+    blobs: &BlobStore,
+) -> Result<Recheck, String> {
     let mut run = Run::start(&job.program, &job.header, &job.inputs, &job.limits)
         .map_err(|e| e.to_string())?;
-    for (step, claimed) in vcr.trace.iter().enumerate().skip(1) {
-        match run.step() {
-            Some(record) if record.element == *claimed => {}
-            // Either the step differs, or our run had ended before it.
-            other => {
-                let gas = other.map_or(0, |record| record.gas);
-                return challenge(job, vcr, step, gas, blobs);
+    for (step, claimed) in trace.iter().enumerate().skip(1) {
+        let number = u32::try_from(step).map_err(|_| "the trace is too long")?;
+        let (witness, step_gas) = match run.step() {
+            Some(record) if record.element == *claimed => continue,
+            Some(record) => {
+                let (witness, ..) =
+                    make_witness(&job.program, &job.header, &job.inputs, &job.limits, number)
+                        .map_err(|e| e.to_string())?;
+                (witness, record.gas)
             }
-        }
+            None => (past_the_end(&run, number), 0),
+        };
+        return challenge(trace, step, &witness, blobs).map(|challenge| Recheck::Differs {
+            challenge,
+            step_gas,
+        });
     }
     if run.step().is_some() {
         // The trace ends before the run does: then its last element, whose
@@ -34,34 +47,40 @@ pub(super) fn recheck(job: &JobInputs, vcr: &Vcr, blobs: &BlobStore) -> Result<R
     Ok(Recheck::Agrees)
 }
 
-/// Proves that `step` of the VCR's trace is wrong.
-pub(super) fn challenge(
-    job: &JobInputs,
-    vcr: &Vcr,
+/// The witness that no step `number` exists: the state in which the run ended.
+fn past_the_end(run: &Run<'_>, number: u32) -> StepWitness {
+    StepWitness {
+        step: number,
+        before: Before::State(run.state().clone()),
+        values: Vec::new(),
+    }
+}
+
+/// The proof that `step` of a trace is wrong.
+fn challenge(
+    trace: &[[u8; ELEMENT_BYTES]],
     step: usize,
-    step_gas: u64,
+    witness: &StepWitness,
     blobs: &BlobStore,
-) -> Result<Recheck, String> {
-    let number = u32::try_from(step).map_err(|_| "the trace is too long")?;
-    let witness = make_witness(&job.program, &job.header, &job.inputs, &job.limits, number)
-        .map_err(|e| e.to_string())?;
-    let witness = blobs.put(&witness.0.encode()).map_err(|e| e.to_string())?;
-    let elements: Vec<TraceElement> = vcr.trace.iter().map(|e| TraceElement(*e)).collect();
+) -> Result<Challenge, String> {
+    let (Some(before), Some(after)) = (
+        step.checked_sub(1).and_then(|i| trace.get(i)),
+        trace.get(step),
+    ) else {
+        return Err("the trace has no such step".to_owned());
+    };
+    let elements: Vec<TraceElement> = trace.iter().map(|e| TraceElement(*e)).collect();
     let opening = Prover::new(Setup::ethereum())
         .open_pair(&elements, step)
         .map_err(|e| e.to_string())?;
-    let (Some(before), Some(after)) = (vcr.trace.get(step - 1), vcr.trace.get(step)) else {
-        return Err("the trace has no such step".to_owned());
-    };
-    let challenge = Challenge {
-        step: number,
+    Ok(Challenge {
+        step: witness.step,
         before: *before,
         after: *after,
         opening: opening.to_bytes(),
-        witness,
-    };
-    Ok(Recheck::Differs {
-        challenge,
-        step_gas,
+        witness: blobs.put(&witness.encode()).map_err(|e| e.to_string())?,
     })
 }
+
+#[cfg(test)]
+mod tests;
