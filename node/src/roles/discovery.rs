@@ -59,8 +59,13 @@ type Found = BTreeMap<ModelId, (Instant, Vec<Capability>)>;
 
 /// Found this long ago is good enough.
 const FRESH: Duration = Duration::from_secs(12);
-/// Between two rounds of looking.
+/// Between two looks for the holders of a model.
 const REFRESH_EVERY: Duration = Duration::from_secs(4);
+/// The same for a model that is [`NEW`]: jobs follow its registration at once,
+/// and its holders announce themselves in these moments.
+const REFRESH_NEW_EVERY: Duration = Duration::from_millis(250);
+/// How long a model counts as new.
+const NEW: Duration = Duration::from_secs(5);
 /// Models looked after.
 const MODELS_MAX: usize = 256;
 
@@ -96,15 +101,31 @@ impl Directory {
 
     /// Keeps looking for holders of every registered model.
     pub async fn keep_fresh(self, reads: ChainReads) {
+        // When each model was first seen, and last looked for.
+        let mut seen: BTreeMap<ModelId, (Instant, Instant)> = BTreeMap::new();
         loop {
-            tokio::time::sleep(REFRESH_EVERY).await;
+            tokio::time::sleep(REFRESH_NEW_EVERY).await;
             let models = match reads.reader() {
                 Ok(view) => view.scan(keys::MODELS, b"", MODELS_MAX).unwrap_or_default(),
                 Err(_) => continue,
             };
             for (key, _) in models {
-                if let Some(model) = key.get(1..).and_then(ModelId::from_slice) {
+                let Some(model) = key.get(1..).and_then(ModelId::from_slice) else {
+                    continue;
+                };
+                let due = seen.get(&model).is_none_or(|(first, last)| {
+                    let new = first.elapsed() < NEW;
+                    let every = if new {
+                        REFRESH_NEW_EVERY
+                    } else {
+                        REFRESH_EVERY
+                    };
+                    last.elapsed() >= every
+                });
+                if due {
                     self.look_up(model).await;
+                    let now = Instant::now();
+                    seen.entry(model).or_insert((now, now)).1 = now;
                 }
             }
         }
