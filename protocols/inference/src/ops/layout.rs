@@ -14,6 +14,7 @@ pub(super) fn moved(d: Desc) -> Plan {
     Plan {
         outputs: vec![d],
         gas,
+        scratch: 0,
     }
 }
 

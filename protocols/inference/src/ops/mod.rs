@@ -11,6 +11,7 @@ mod conv;
 mod create;
 mod float;
 mod gather;
+mod layers;
 mod layout;
 mod linear;
 mod logic;
@@ -86,6 +87,9 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<Desc>,
     /// Gas beyond the constant per instruction.
     pub(crate) gas: u64,
+    /// Memory for intermediate results beyond what [`Plan::working_set`] allows
+    /// every instruction, bytes.
+    pub(crate) scratch: u64,
 }
 
 impl Plan {
@@ -93,6 +97,7 @@ impl Plan {
         Self {
             outputs: vec![Desc::new(dtype, shape)],
             gas,
+            scratch: 0,
         }
     }
 
@@ -102,11 +107,12 @@ impl Plan {
     }
 
     /// Memory the instruction may use besides what is live, bytes: its outputs,
-    /// eight bytes for each element it takes or makes, and fixed buffers.
+    /// eight bytes for each element it takes or makes, fixed buffers, and what
+    /// the operator asks for on top.
     pub(crate) fn working_set(&self, inputs: &Inputs<'_>) -> u64 {
         self.outputs
             .iter()
-            .fold(FIXED_BYTES, |m, d| {
+            .fold(FIXED_BYTES.saturating_add(self.scratch), |m, d| {
                 m.saturating_add(d.bytes())
                     .saturating_add(d.len().saturating_mul(8))
             })

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{BuildError, Node, Operator};
 use super::{arith, conv, create, float, gather, layout, linear, logic, norm, pad, pool, reduce};
-use super::{shape, slice};
+use super::{layers, shape, slice};
 
-type Built = Result<Arc<dyn Operator>, BuildError>;
+pub(super) type Built = Result<Arc<dyn Operator>, BuildError>;
 
 pub(super) fn ok(op: impl Operator + 'static) -> Built {
     Ok(Arc::new(op))
@@ -55,7 +55,7 @@ pub(crate) fn build(node: &Node<'_>) -> Built {
         "ConstantOfShape" => create::constant_of_shape(node),
         "Range" => create::range(node),
         "Cast" | "CastLike" => create::cast(node),
-        _ => Err(BuildError::UnknownOperator),
+        _ => layers::build(node),
     }?;
     node.finish()?;
     Ok(op)

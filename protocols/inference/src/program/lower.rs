@@ -191,15 +191,20 @@ impl Lowering<'_> {
     }
 
     fn node(&mut self, index: usize, node: NodeProto) -> Result<(), ModelError> {
-        let op = node.op_type.unwrap_or_default();
+        let mut op = node.op_type.unwrap_or_default();
         let fail = |op: &str, error| ModelError::Node {
             index,
             op: op.to_owned(),
             error,
         };
         if !is_default(node.domain.as_deref()) {
-            let op = format!("{}.{op}", node.domain.unwrap_or_default());
-            return Err(fail(&op, BuildError::UnknownOperator));
+            let domain = node.domain.unwrap_or_default();
+            op = format!("{domain}.{op}");
+            // The one foreign domain of which some operators are known; its
+            // operators have no versions.
+            if domain != "com.microsoft" {
+                return Err(fail(&op, BuildError::UnknownOperator));
+            }
         }
         let mut attrs = BTreeMap::new();
         for proto in node.attribute {
