@@ -4,10 +4,11 @@
 //!   element, up to [`RECHECKS_MAX`] at once.
 //! - A difference is committed to at once, hidden and bonded; it is revealed
 //!   when the window has closed, and not before, so nobody copies it.
-//! - The salt comes from the event's entropy, so a commit cannot be guessed. It
-//!   is in memory only: who stops between commit and reveal loses the bond.
+//! - The salt is a hash of a secret of ours, so a commit cannot be guessed; and
+//!   re-execution is deterministic, so who stops between commit and reveal finds
+//!   the very challenge again, and reveals it.
 //! - Begun in the middle of windows: VCRs that the state still lets us
-//!   challenge are re-executed too.
+//!   challenge, or that we have committed to, are re-executed too.
 
 use crate::machine::{Action, Context, Event, LOOK_AROUND_SLOTS, Recheck, Role, Submission};
 use aether_mesh::{
@@ -28,6 +29,7 @@ struct Hidden {
 /// Re-executes and challenges.
 pub struct Challenger {
     account: Account,
+    secret: [u8; 32],
     /// VCRs under way or seen: `true` while the re-execution runs.
     seen: BTreeMap<JobId, bool>,
     hidden: BTreeMap<JobId, Hidden>,
@@ -35,10 +37,12 @@ pub struct Challenger {
 }
 
 impl Challenger {
-    /// For a challenger's account.
-    pub fn new(account: Account) -> Self {
+    /// For a challenger's account; `secret` hides what it commits to, and has to
+    /// be the same after a restart.
+    pub fn new(account: Account, secret: [u8; 32]) -> Self {
         Self {
             account,
+            secret,
             seen: BTreeMap::new(),
             hidden: BTreeMap::new(),
             looked: None,
@@ -92,14 +96,23 @@ impl Challenger {
         self.hidden.retain(|id, _| !ended(id));
         let mut actions = Vec::new();
         for (id, job) in unfinished {
-            if let Some(vcr) = job.vcr.filter(|vcr| vcr.closed.is_none()) {
+            let Some(vcr) = job.vcr else { continue };
+            let forgotten = !self.hidden.contains_key(&id) && self.committed(cx, &id).is_some();
+            if vcr.closed.is_none() || forgotten {
                 actions.extend(self.recheck(id, vcr.tx));
             }
         }
         actions
     }
 
-    /// Commits to a difference.
+    /// Our commit to a job's VCR, in a block and not opened yet.
+    fn committed(&self, cx: &Context<'_>, id: &JobId) -> Option<ChallengeRecord> {
+        let key = keys::challenge(id, &self.account);
+        let record: Option<ChallengeRecord> = load(cx.state, &key, "challenge").ok().flatten();
+        record.filter(|r| r.status == ChallengeStatus::Committed)
+    }
+
+    /// Commits to a difference, or takes up the commit of an earlier life.
     fn differs(
         &mut self,
         cx: &Context<'_>,
@@ -110,6 +123,24 @@ impl Challenger {
         let Some(vcr) = cx.job(&id).and_then(|r| r.vcr) else {
             return Vec::new();
         };
+        if self.hidden.contains_key(&id) {
+            return Vec::new();
+        }
+        let salt = hash_parts("aether/salt/v1", &[&self.secret, &vcr.tx.0]);
+        let commitment = challenge_commitment(&self.account, &vcr.tx, &challenge.encode(), &salt);
+        if let Some(record) = self.committed(cx, &id) {
+            if record.commitment != commitment {
+                let why = "our commit hides something else, and its bond is lost";
+                return vec![Action::Say(format!("job {}: {why}", id.short()))];
+            }
+            let hidden = Hidden {
+                challenge,
+                salt,
+                revealed: false,
+            };
+            self.hidden.insert(id, hidden);
+            return self.reveal(cx, &id);
+        }
         if vcr.closed.is_some() {
             let why = "the window has closed";
             return vec![Action::Say(format!(
@@ -118,11 +149,6 @@ impl Challenger {
                 challenge.step
             ))];
         }
-        if self.hidden.contains_key(&id) {
-            return Vec::new();
-        }
-        let salt = hash_parts("aether/salt/v1", &[&cx.entropy, &id.0]);
-        let commitment = challenge_commitment(&self.account, &vcr.tx, &challenge.encode(), &salt);
         let bond = bond_required(cx.rules.params(), challenge.witness.bytes_len, step_gas);
         let said = format!(
             "job {}: step {} is wrong, challenging",
@@ -154,9 +180,9 @@ impl Challenger {
 
     /// Opens our commit once the window has closed.
     fn reveal(&mut self, cx: &Context<'_>, id: &JobId) -> Vec<Action> {
-        let Some(hidden) = self.hidden.get_mut(id).filter(|h| !h.revealed) else {
+        if self.hidden.get(id).is_none_or(|h| h.revealed) {
             return Vec::new();
-        };
+        }
         let Some(closed) = cx
             .job(id)
             .and_then(|job| job.vcr)
@@ -165,17 +191,16 @@ impl Challenger {
             return Vec::new();
         };
         // A commit that no block took cannot be opened.
-        let record: Option<ChallengeRecord> =
-            load(cx.state, &keys::challenge(id, &self.account), "challenge")
-                .ok()
-                .flatten();
-        if record.is_none_or(|r| r.status != ChallengeStatus::Committed) {
+        if self.committed(cx, id).is_none() {
             self.hidden.remove(id);
             return vec![Action::Say(format!(
                 "job {}: our commit came too late",
                 id.short()
             ))];
         }
+        let Some(hidden) = self.hidden.get_mut(id) else {
+            return Vec::new();
+        };
         hidden.revealed = true;
         vec![Action::Submit {
             what: Submission::Reveal(*id),

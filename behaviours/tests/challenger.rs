@@ -1,13 +1,13 @@
 //! The challenger: hidden first, then revealed, and never at the wrong time.
 
 use crate::scene::{Scene, account};
-use crate::stage::{deeds, nothing, says, show, tell, tell_with};
+use crate::stage::{deeds, nothing, says, show, tell};
 use aether_behaviours::challenger::{Challenger, RECHECKS_MAX};
 use aether_behaviours::{Action, Event, Recheck, Submission};
 use aether_mesh::{Action as TxAction, *};
 
 fn challenger() -> Challenger {
-    Challenger::new(account("challenger"))
+    Challenger::new(account("challenger"), [9; 32])
 }
 
 /// A job with a lie at step 3: its id, its VCR, what a re-execution finds.
@@ -183,9 +183,9 @@ fn salts_differ_so_commits_tell_nothing() {
     let mut s = Scene::new();
     let (job, _, found) = lied(&mut s);
     let mut seen = std::collections::BTreeSet::new();
-    for entropy in 0..20u8 {
-        let mut role = challenger();
-        let actions = tell_with(&s, &mut role, rechecked(job, &found), [entropy; 32]);
+    for secret in 0..20u8 {
+        let mut role = Challenger::new(account("challenger"), [secret; 32]);
+        let actions = tell(&s, &mut role, rechecked(job, &found));
         let tx = sent(&s, &deeds(actions));
         let TxAction::ChallengeCommit { commitment, .. } = tx.action() else {
             panic!("a commit")
@@ -253,4 +253,47 @@ fn begun_in_the_middle_of_a_window_it_still_looks() {
         deeds(nothing(&s, &mut challenger())).is_empty(),
         "too late to begin"
     );
+}
+
+#[test]
+fn a_challenger_that_restarts_between_commit_and_reveal_keeps_its_bond() {
+    let mut s = Scene::new();
+    let (job, vcr, found) = lied(&mut s);
+    let mut first = challenger();
+    show(&s, &mut first, vec![submitted(job, &vcr)]);
+    let commit = sent(&s, &deeds(tell(&s, &mut first, rechecked(job, &found))));
+    s.block(&[commit]);
+    drop(first);
+    // The second life finds the VCR again, and waits for the window to close.
+    let mut second = challenger();
+    let actions = deeds(nothing(&s, &mut second));
+    assert!(matches!(actions[..], [Action::Recheck { job: of, .. }] if of == job));
+    assert!(deeds(tell(&s, &mut second, rechecked(job, &found))).is_empty());
+    while s.job(&job).vcr.unwrap().closed.is_none() {
+        s.pass();
+    }
+    drop(second);
+    // The third comes only when it has: it finds its commit, and opens it.
+    let mut third = challenger();
+    let actions = deeds(nothing(&s, &mut third));
+    assert!(matches!(actions[..], [Action::Recheck { job: of, .. }] if of == job));
+    let reveal = sent(&s, &deeds(tell(&s, &mut third, rechecked(job, &found))));
+    s.block(&[reveal]);
+    s.pass();
+    assert_eq!(s.status(&job), JobStatus::Refuted);
+}
+
+#[test]
+fn a_commit_that_another_secret_hid_is_not_opened() {
+    let mut s = Scene::new();
+    let (job, vcr, found) = lied(&mut s);
+    let mut stranger = Challenger::new(account("challenger"), [8; 32]);
+    show(&s, &mut stranger, vec![submitted(job, &vcr)]);
+    let commit = sent(&s, &deeds(tell(&s, &mut stranger, rechecked(job, &found))));
+    s.block(&[commit]);
+    let mut role = challenger();
+    nothing(&s, &mut role);
+    let actions = tell(&s, &mut role, rechecked(job, &found));
+    assert!(says(&actions, "hides something else"));
+    assert!(deeds(actions).is_empty());
 }

@@ -38,7 +38,7 @@ impl Troupe {
             roles.push((who, Box::new(Worker::new(account(who), config))));
         }
         for who in ["challenger", "challenger-2"] {
-            roles.push((who, Box::new(Challenger::new(account(who)))));
+            roles.push((who, Box::new(Challenger::new(account(who), [9; 32]))));
         }
         let (outcomes, vcrs) = (BTreeMap::new(), BTreeMap::new());
         Self {

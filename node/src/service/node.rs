@@ -480,7 +480,10 @@ fn start_roles(
             RoleKind::Challenger => {
                 // The first opening builds a table; have it before it is needed.
                 tokio::task::spawn_blocking(|| aether_kzg::Setup::ethereum().warm_up(4_096));
-                Box::new(Challenger::new(account))
+                // Only who holds the key can tell what a commit hides.
+                let secret =
+                    aether_mesh::hash_parts("aether/challenger/v1", &[parts.key.as_bytes()]);
+                Box::new(Challenger::new(account, secret))
             }
             RoleKind::Worker => {
                 tokio::task::spawn_blocking(|| aether_kzg::Setup::ethereum().warm_up(256));
