@@ -2,6 +2,8 @@
 
 #[path = "cases/bad_models.rs"]
 mod bad_models;
+#[path = "cases/digests.rs"]
+mod digests;
 #[path = "cases/golden.rs"]
 mod golden;
 #[path = "cases/limits.rs"]

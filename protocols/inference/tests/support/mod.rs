@@ -1,6 +1,10 @@
 //! What the tests share.
 
+pub(crate) mod cases;
 pub(crate) mod conformance;
+// Its other half serves the example of the same name.
+#[allow(dead_code)]
+pub(crate) mod golden;
 pub(crate) mod model;
 
 use std::path::PathBuf;
