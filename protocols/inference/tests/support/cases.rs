@@ -393,6 +393,6 @@ type Inputs = fn() -> Vec<Tensor>;
 /// Real models: case, file in the models' folder, inputs.
 pub(crate) const REAL: &[(&str, &str, Inputs)] = &[("magika", "model.onnx", || {
     // A file of bytes: 2048 tokens, of which 256 is padding.
-    let v = (0..2048).map(|i| (i * 37 % 257) as i32).collect();
+    let v = (0..2048i32).map(|i| i * 37 % 257).collect();
     vec![Tensor::new(&[1, 2048], Data::I32(v)).expect("shape and data agree")]
 })];
