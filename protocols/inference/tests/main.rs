@@ -4,6 +4,8 @@
 mod bad_models;
 #[path = "cases/digests.rs"]
 mod digests;
+#[path = "cases/environment.rs"]
+mod environment;
 #[path = "cases/golden.rs"]
 mod golden;
 #[path = "cases/limits.rs"]
