@@ -175,6 +175,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    pub(crate) fn floats(&self, name: &'static str) -> Result<Option<&'a [f32]>, BuildError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Attr::Floats(v)) => Ok(Some(v)),
+            Some(_) => Err(BuildError::BadAttribute(name)),
+        }
+    }
+
     pub(crate) fn text(
         &self,
         name: &'static str,

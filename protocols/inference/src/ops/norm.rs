@@ -208,7 +208,13 @@ struct BatchNorm {
 pub(super) fn batch(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(5, 5, 5)?;
     node.ignore("momentum");
-    if node.outputs > 1 || node.flag("training_mode", false)? || !node.flag("spatial", true)? {
+    // Before opset 7 training was the default.
+    let testing = node.version >= 7 || node.flag("is_test", false)?;
+    if node.version < 7 {
+        node.ignore("consumed_inputs");
+    }
+    if !testing
+        || node.outputs > 1 || node.flag("training_mode", false)? || !node.flag("spatial", true)? {
         return Err(BuildError::Unsupported(
             "batch normalisation in training mode",
         ));

@@ -17,7 +17,7 @@ use crate::kernels::math::canon;
 use crate::kernels::{Kernels, reduce};
 use crate::tensor::{DType, Data, Tensor, numel};
 
-fn split(shape: &[usize]) -> Result<(usize, &[usize]), Fault> {
+pub(super) fn split(shape: &[usize]) -> Result<(usize, &[usize]), Fault> {
     match shape {
         [n, c, spatial @ ..] => Ok((
             n.checked_mul(*c)
@@ -28,12 +28,12 @@ fn split(shape: &[usize]) -> Result<(usize, &[usize]), Fault> {
     }
 }
 
-fn pooled(shape: &[usize], r: &Resolved) -> Vec<usize> {
+pub(super) fn pooled(shape: &[usize], r: &Resolved) -> Vec<usize> {
     shape[..2].iter().chain(&r.output).copied().collect()
 }
 
 /// Calls `f(output index, taps)` where a tap is an offset into the plane.
-fn windows(w: &Window, mut f: impl FnMut(&mut dyn Iterator<Item = usize>)) {
+pub(super) fn windows(w: &Window, mut f: impl FnMut(&mut dyn Iterator<Item = usize>)) {
     let [kd, kh, kw] = w.kernel;
     for z in 0..w.output[0] {
         for y in 0..w.output[1] {

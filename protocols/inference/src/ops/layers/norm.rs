@@ -5,7 +5,7 @@
 //! - Instance, Group, per image and channel or group of n elements: μ = Σx / n;
 //!   d = x − μ; v = Σd² / n; r = 1 / √(v + ε); y = (d · r) · scale + bias.
 //! - RMS: r = 1 / √(Σx² / n + ε); y = (x · r) · scale.
-//! - Lp: p = 1: s = Σ|x|, p = 2: s = √Σx²; y = x / s, and 0 where s = 0.
+//! - Lp: p = 1: s = Σ|x|, p = 2: s = √Σx²; y = x / s.
 //! - LRN: s = Σx² over the neighbouring channels in order from +0;
 //!   y = x / pow(bias + (alpha / size) · s, beta).
 
@@ -219,7 +219,7 @@ impl Operator for LpNorm {
                 s[0] = s[0].sqrt();
             }
             let s = s[0];
-            simd::update(k, row, |x| if s == 0.0 { 0.0 } else { canon(x / s) });
+            simd::update(k, row, |x| canon(x / s));
         }
         let mut y = Vec::with_capacity(x.len());
         let lanes = [(width * inner) as isize, 1, width as isize];
