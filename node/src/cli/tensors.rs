@@ -9,7 +9,7 @@ use super::exit::CliError;
 use super::files;
 use super::page::{Page, number};
 use aether_inference::{
-    BundleLimits, DType, Data, Dim, Program, Tensor, ValueInfo, decode_inputs, encode_inputs,
+    BundleLimits, DType, Data, Dim, F16, Program, Tensor, ValueInfo, decode_inputs, encode_inputs,
 };
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -120,7 +120,7 @@ fn from_json(value: &Value, wanted: Option<DType>) -> Result<Tensor, String> {
     }
     let dtype = match object.get("dtype").and_then(Value::as_str) {
         None => wanted.unwrap_or(DType::F32),
-        Some(name) => DTYPES
+        Some(name) => DType::ALL
             .into_iter()
             .find(|d| d.to_string() == name)
             .ok_or_else(|| format!("unknown dtype {name:?}"))?,
@@ -137,6 +137,12 @@ fn from_json(value: &Value, wanted: Option<DType>) -> Result<Tensor, String> {
     flatten(object.get("data").ok_or("`data` is missing")?, &mut flat);
     let data = match dtype {
         DType::F32 => Data::F32(elements(&flat, float)?),
+        DType::F64 => Data::F64(elements(&flat, double)?),
+        DType::F16 => Data::F16(elements(&flat, |v| double(v).map(F16::from_f64))?),
+        DType::U16 => Data::U16(elements(&flat, integer)?),
+        DType::I16 => Data::I16(elements(&flat, integer)?),
+        DType::U32 => Data::U32(elements(&flat, integer)?),
+        DType::U64 => Data::U64(elements(&flat, Value::as_u64)?),
         DType::U8 => Data::U8(elements(&flat, integer)?),
         DType::I8 => Data::I8(elements(&flat, integer)?),
         DType::I32 => Data::I32(elements(&flat, integer)?),
@@ -145,15 +151,6 @@ fn from_json(value: &Value, wanted: Option<DType>) -> Result<Tensor, String> {
     };
     Tensor::new(&shape, data).map_err(|e| e.to_string())
 }
-
-const DTYPES: [DType; 6] = [
-    DType::F32,
-    DType::U8,
-    DType::I8,
-    DType::I32,
-    DType::I64,
-    DType::Bool,
-];
 
 fn flatten<'v>(value: &'v Value, out: &mut Vec<&'v Value>) {
     match value {
@@ -172,6 +169,14 @@ fn elements<T>(flat: &[&Value], one: impl Fn(&Value) -> Option<T>) -> Result<Vec
 fn float(v: &Value) -> Option<f32> {
     match v {
         // Rounded once, from its decimal digits.
+        Value::Number(n) => n.to_string().parse().ok(),
+        Value::String(s) if ["NaN", "inf", "-inf"].contains(&s.as_str()) => s.parse().ok(),
+        _ => None,
+    }
+}
+
+fn double(v: &Value) -> Option<f64> {
+    match v {
         Value::Number(n) => n.to_string().parse().ok(),
         Value::String(s) if ["NaN", "inf", "-inf"].contains(&s.as_str()) => s.parse().ok(),
         _ => None,
@@ -206,6 +211,12 @@ pub(super) fn to_json(tensors: &[(String, Tensor)]) -> Value {
 fn data_json(data: &Data) -> Value {
     match data {
         Data::F32(v) => v.iter().map(|&x| float_json(x)).collect(),
+        Data::F64(v) => v.iter().map(|&x| double_json(x)).collect(),
+        Data::F16(v) => v.iter().map(|x| float_json(x.to_f32())).collect(),
+        Data::U16(v) => v.iter().copied().collect(),
+        Data::I16(v) => v.iter().copied().collect(),
+        Data::U32(v) => v.iter().copied().collect(),
+        Data::U64(v) => v.iter().copied().collect(),
         Data::U8(v) => v.iter().copied().collect(),
         Data::I8(v) => v.iter().copied().collect(),
         Data::I32(v) => v.iter().copied().collect(),
@@ -215,16 +226,18 @@ fn data_json(data: &Data) -> Value {
 }
 
 fn float_json(x: f32) -> Value {
+    // The shortest digits that name this f32, not those of its f64.
+    x.to_string().parse().map_or(Value::Null, double_json)
+}
+
+fn double_json(x: f64) -> Value {
     if x.is_nan() {
         return "NaN".into();
     }
     if x.is_infinite() {
         return if x > 0.0 { "inf".into() } else { "-inf".into() };
     }
-    // The shortest digits that name this f32, not those of its f64.
-    x.to_string()
-        .parse::<f64>()
-        .map_or(Value::Null, Value::from)
+    Value::from(x)
 }
 
 /// Tensors for people: a line each, long ones cut.
@@ -232,6 +245,12 @@ pub(super) fn show(page: &mut Page, tensors: &[(String, Tensor)]) {
     for (name, t) in tensors {
         let values: Vec<String> = match t.data() {
             Data::F32(v) => v.iter().take(SHOWN).map(|x| format!("{x}")).collect(),
+            Data::F64(v) => v.iter().take(SHOWN).map(|x| format!("{x}")).collect(),
+            Data::F16(v) => v.iter().take(SHOWN).map(|x| format!("{x}")).collect(),
+            Data::U16(v) => v.iter().take(SHOWN).map(u16::to_string).collect(),
+            Data::I16(v) => v.iter().take(SHOWN).map(i16::to_string).collect(),
+            Data::U32(v) => v.iter().take(SHOWN).map(u32::to_string).collect(),
+            Data::U64(v) => v.iter().take(SHOWN).map(u64::to_string).collect(),
             Data::U8(v) => v.iter().take(SHOWN).map(u8::to_string).collect(),
             Data::I8(v) => v.iter().take(SHOWN).map(i8::to_string).collect(),
             Data::I32(v) => v.iter().take(SHOWN).map(i32::to_string).collect(),

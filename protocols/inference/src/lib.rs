@@ -29,7 +29,7 @@ mod onnx {
 
 pub use codec::CodecError;
 pub use kernels::{FloatEnvironment, Kernels};
-pub use ops::BuildError;
+pub use ops::{BuildError, SupportedOperator, supported_operators};
 pub use program::{Dim, InputError, Limits, ModelError, ModelId, Program, ValueId, ValueInfo};
 pub use run::{
     Before, Element, LiveValue, MachineState, Outcome, RUNTIME_VERSION, Run, RunError, RunLimits,
@@ -37,6 +37,6 @@ pub use run::{
     execute_step_on, inputs_root, make_witness, step_rule,
 };
 pub use tensor::{
-    BundleLimits, DType, Data, Digest, Element as TensorElement, MAX_DIM, MAX_RANK, PbError,
+    BundleLimits, DType, Data, Digest, Element as TensorElement, F16, MAX_DIM, MAX_RANK, PbError,
     Tensor, TensorError, decode_inputs, decode_outputs, encode_inputs, encode_outputs,
 };

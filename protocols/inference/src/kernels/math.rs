@@ -23,6 +23,16 @@ pub(crate) fn canon(x: f32) -> f32 {
     }
 }
 
+/// [`canon`] of an `f64`: `0x7ff8000000000000`.
+#[inline(always)]
+pub(crate) fn canon64(x: f64) -> f64 {
+    if x.is_nan() {
+        f64::from_bits(0x7ff8_0000_0000_0000)
+    } else {
+        x
+    }
+}
+
 /// 1.5 · 2^52: adding it leaves an integer, rounded to nearest even, in the low bits.
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 const LN2: f64 = f64::from_bits(0x3fe6_2e42_fefa_39ef);
@@ -80,6 +90,18 @@ fn exp64(x: f64) -> f64 {
     poly(r, &EXP) * scale
 }
 
+/// e^x over all of `f64`'s range; denormal results round twice.
+#[inline(always)]
+pub(crate) fn exp_full64(x: f64) -> f64 {
+    let t = clamp(x, 760.0) * INV_LN2 + MAGIC;
+    let n = t - MAGIC;
+    let r = clamp(x, 760.0) - n * LN2;
+    // 2^n in two factors, each in range.
+    let half = (n * 0.5 + MAGIC) - MAGIC;
+    let two = |n: f64| f64::from_bits((n + MAGIC).to_bits().wrapping_add(1023) << 52);
+    poly(r, &EXP) * two(half) * two(n - half)
+}
+
 /// 1/(2n+1) for n = 0..=9.
 const ATANH: [f64; 10] = [
     1.0,
@@ -104,6 +126,16 @@ fn log64(x: f64) -> f64 {
     let n = f64::from_bits(MAGIC.to_bits().wrapping_add(((e as i64) >> 52) as u64)) - MAGIC;
     let s = (m - 1.0) / (m + 1.0);
     n * LN2 + 2.0 * s * poly(s * s, &ATANH)
+}
+
+/// [`log64`] for denormals too.
+#[inline(always)]
+fn log_any64(x: f64) -> f64 {
+    if x < f64::MIN_POSITIVE {
+        log64(x * 18_014_398_509_481_984.0) - 54.0 * LN2
+    } else {
+        log64(x)
+    }
 }
 
 /// ln(1 + y) for y ≥ 0, exact to relative precision near 0.
@@ -254,18 +286,45 @@ pub(crate) fn gelu_tanh(x: f32) -> f32 {
     (0.5 * x * (1.0 + tanh64(inner))) as f32
 }
 
-/// x^y by the rules of IEEE 754 `pow`.
+/// x^y, rounded once to `f32`.
 #[inline(always)]
-pub(crate) fn pow(x: f32, y: f32) -> f32 {
+pub(crate) fn pow_wide(x: f32, y: f64) -> f32 {
+    canon(power(f64::from(x), y, |l| exp64(clamp(l, 200.0))) as f32)
+}
+
+/// x^y in `f64`: whole |y| ≤ 1024 by repeated squaring, √ for ½; otherwise good
+/// to about 1e-12 of the result.
+pub(crate) fn pow64(x: f64, y: f64) -> f64 {
+    if y == 0.5 && x > 0.0 {
+        return x.sqrt();
+    }
+    if !(-1024.0..=1024.0).contains(&y) || y as i64 as f64 != y {
+        return power(x, y, exp_full64);
+    }
+    let (mut n, mut base, mut acc) = (y.abs() as u32, x, 1.0);
+    while n > 0 {
+        if n & 1 == 1 {
+            acc *= base;
+        }
+        base *= base;
+        n >>= 1;
+    }
+    canon64(if y < 0.0 { 1.0 / acc } else { acc })
+}
+
+/// x^y by the rules of IEEE 754 `pow`, |x|^y as `exp(y · ln |x|)`.
+#[inline(always)]
+fn power(x: f64, y: f64, exp: impl Fn(f64) -> f64) -> f64 {
+    const NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0000);
     if y == 0.0 || x == 1.0 {
         return 1.0;
     }
     if x.is_nan() || y.is_nan() {
         return NAN;
     }
-    // |y| ≥ 2^24 is an even integer.
-    let huge = y.abs() >= 16_777_216.0;
-    let integer = huge || y as i64 as f32 == y;
+    // |y| ≥ 2^53 is an even integer.
+    let huge = y.abs() >= 9_007_199_254_740_992.0;
+    let integer = huge || y as i64 as f64 == y;
     let odd = !huge && integer && (y as i64) & 1 == 1;
     let negative = x.is_sign_negative() && odd;
     let a = x.abs();
@@ -274,13 +333,13 @@ pub(crate) fn pow(x: f32, y: f32) -> f32 {
         if (a == 0.0) == (y > 0.0) {
             0.0
         } else {
-            f32::INFINITY
+            f64::INFINITY
         }
     } else if y.is_infinite() {
         if a == 1.0 {
             1.0
         } else if (a > 1.0) == (y > 0.0) {
-            f32::INFINITY
+            f64::INFINITY
         } else {
             0.0
         }
@@ -288,9 +347,15 @@ pub(crate) fn pow(x: f32, y: f32) -> f32 {
         if x < 0.0 && !integer {
             return NAN;
         }
-        exp64(clamp(log64(f64::from(a)) * f64::from(y), 200.0)) as f32
+        exp(log_any64(a) * y)
     };
     if negative { -magnitude } else { magnitude }
+}
+
+/// [`pow_wide`] with an `f32` exponent.
+#[inline(always)]
+pub(crate) fn pow(x: f32, y: f32) -> f32 {
+    pow_wide(x, f64::from(y))
 }
 
 /// The larger; NaN if either is, +0 above −0.
@@ -305,6 +370,34 @@ pub(crate) fn max(a: f32, b: f32) -> f32 {
     } else {
         // Equal: the same bits, or zeros of both signs.
         f32::from_bits(a.to_bits() & b.to_bits())
+    }
+}
+
+/// [`max`] of `f64`.
+#[inline(always)]
+pub(crate) fn max64(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() {
+        canon64(f64::NAN)
+    } else if a > b {
+        a
+    } else if b > a {
+        b
+    } else {
+        f64::from_bits(a.to_bits() & b.to_bits())
+    }
+}
+
+/// [`min`] of `f64`.
+#[inline(always)]
+pub(crate) fn min64(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() {
+        canon64(f64::NAN)
+    } else if a < b {
+        a
+    } else if b < a {
+        b
+    } else {
+        f64::from_bits(a.to_bits() | b.to_bits())
     }
 }
 

@@ -12,7 +12,7 @@ use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, single};
 use crate::gas;
 use crate::kernels::{Kernels, broadcast, simd};
-use crate::tensor::{DType, Element, Tensor, with_data};
+use crate::tensor::{DType, Element, F16, Tensor, with_data};
 
 /// Shape and dtype of broadcasting inputs 0 and 1.
 pub(super) fn broadcast_plan(inputs: &Inputs<'_>) -> Result<Vec<usize>, Fault> {
@@ -133,7 +133,9 @@ fn power<T: Number>(x: &[T], a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Ve
         }};
     }
     if let Some(y) = b.view::<f32>() {
-        run!(y, |x: T, e: f32| x.powf(e));
+        run!(y, |x: T, e: f32| x.powf(f64::from(e)));
+    } else if let Some(y) = b.view::<f64>() {
+        run!(y, |x: T, e: f64| x.powf(e));
     } else {
         let e: Vec<i64> = with_data!(b.data(), y => y.iter().map(|&e| e.into_i64()).collect());
         run!(&e, |x: T, e: i64| x.powi(e));
@@ -154,7 +156,12 @@ macro_rules! into_i64 {
         }
     )*};
 }
-into_i64!(f32, u8, i8, i32, i64, bool);
+into_i64!(f32, f64, u8, i8, u16, i16, u32, i32, u64, i64, bool);
+impl IntoI64 for F16 {
+    fn into_i64(self) -> i64 {
+        self.to_f32() as i64
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fold {

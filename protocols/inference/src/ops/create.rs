@@ -11,7 +11,7 @@ use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, layout, single};
 use crate::gas;
 use crate::kernels::Kernels;
-use crate::tensor::{DType, Data, Element, MAX_DIM, Tensor, numel, with_data};
+use crate::tensor::{DType, Data, Element, F16, MAX_DIM, Tensor, numel, with_data};
 
 #[derive(Debug)]
 struct ConstantOfShape(Tensor);
@@ -153,6 +153,12 @@ impl Operator for Cast {
             DType::F32 => single(out, convert(x, Scalar::f32)),
             DType::U8 => single(out, convert(x, Scalar::u8)),
             DType::I8 => single(out, convert(x, Scalar::i8)),
+            DType::U16 => single(out, convert(x, Scalar::u16)),
+            DType::I16 => single(out, convert(x, Scalar::i16)),
+            DType::U32 => single(out, convert(x, Scalar::u32)),
+            DType::U64 => single(out, convert(x, Scalar::u64)),
+            DType::F16 => single(out, convert(x, |x| F16::from_f64(x.f64()))),
+            DType::F64 => single(out, convert(x, Scalar::f64)),
             DType::I32 => single(out, convert(x, Scalar::i32)),
             DType::I64 => single(out, convert(x, Scalar::i64)),
             DType::Bool => single(out, convert(x, Scalar::bool)),
@@ -168,59 +174,50 @@ fn convert<T: Copy, U: Element>(x: &[T], f: impl Fn(T) -> U) -> Vec<U> {
     x.iter().map(|&x| f(x)).collect()
 }
 
-/// Conversions by Rust's `as`, which has exactly the rules above.
+/// Conversions by Rust's `as`, which has exactly the rules above. Halves take
+/// the exact way through `f64`.
 trait Scalar: Copy {
     fn f32(self) -> f32;
+    fn f64(self) -> f64;
     fn u8(self) -> u8;
     fn i8(self) -> i8;
+    fn u16(self) -> u16;
+    fn i16(self) -> i16;
+    fn u32(self) -> u32;
     fn i32(self) -> i32;
+    fn u64(self) -> u64;
     fn i64(self) -> i64;
     fn bool(self) -> bool;
 }
 
 macro_rules! scalar {
-    ($($t:ty),*) => {$(
+    ($(|$x:ident: $t:ty| $from:expr, $zero:literal);*) => {$(
         impl Scalar for $t {
-            fn f32(self) -> f32 {
-                self as f32
-            }
-            fn u8(self) -> u8 {
-                self as u8
-            }
-            fn i8(self) -> i8 {
-                self as i8
-            }
-            fn i32(self) -> i32 {
-                self as i32
-            }
-            fn i64(self) -> i64 {
-                self as i64
-            }
+            scalar!(@ $x $from, f32 f64 u8 i8 u16 i16 u32 i32 u64 i64);
             fn bool(self) -> bool {
-                self != 0 as $t
+                let $x = self;
+                $from != $zero
             }
         }
     )*};
+    (@ $x:ident $from:expr, $($to:ident)*) => {$(
+        fn $to(self) -> $to {
+            let $x = self;
+            $from as $to
+        }
+    )*};
 }
-scalar!(f32, u8, i8, i32, i64);
-
-impl Scalar for bool {
-    fn f32(self) -> f32 {
-        f32::from(u8::from(self))
-    }
-    fn u8(self) -> u8 {
-        u8::from(self)
-    }
-    fn i8(self) -> i8 {
-        i8::from(self)
-    }
-    fn i32(self) -> i32 {
-        i32::from(self)
-    }
-    fn i64(self) -> i64 {
-        i64::from(self)
-    }
-    fn bool(self) -> bool {
-        self
-    }
-}
+scalar!(
+    |x: f32| x, 0.0;
+    |x: f64| x, 0.0;
+    |x: F16| x.to_f32(), 0.0;
+    |x: u8| x, 0;
+    |x: i8| x, 0;
+    |x: u16| x, 0;
+    |x: i16| x, 0;
+    |x: u32| x, 0;
+    |x: i32| x, 0;
+    |x: u64| x, 0;
+    |x: i64| x, 0;
+    |x: bool| u8::from(x), 0
+);

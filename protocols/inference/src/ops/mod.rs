@@ -11,6 +11,7 @@ mod conv;
 mod create;
 mod float;
 mod gather;
+mod half;
 mod layers;
 mod layout;
 mod linear;
@@ -32,6 +33,7 @@ use std::fmt;
 pub use node::BuildError;
 pub(crate) use node::{Attr, Node};
 pub(crate) use registry::build;
+pub use registry::{SupportedOperator, supported_operators};
 
 use crate::kernels::Kernels;
 use crate::tensor::{DType, Element, Tensor, check_shape, numel};

@@ -214,7 +214,10 @@ pub(super) fn batch(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
         node.ignore("consumed_inputs");
     }
     if !testing
-        || node.outputs > 1 || node.flag("training_mode", false)? || !node.flag("spatial", true)? {
+        || node.outputs > 1
+        || node.flag("training_mode", false)?
+        || !node.flag("spatial", true)?
+    {
         return Err(BuildError::Unsupported(
             "batch normalisation in training mode",
         ));

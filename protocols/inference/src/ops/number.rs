@@ -21,7 +21,7 @@ pub(super) trait Number: Element + PartialOrd {
     fn neg(self) -> Self;
     fn abs(self) -> Self;
     fn sign(self) -> Self;
-    fn powf(self, e: f32) -> Self;
+    fn powf(self, e: f64) -> Self;
     fn powi(self, e: i64) -> Self;
     fn nan(self) -> bool {
         false
@@ -33,79 +33,87 @@ pub(super) trait Number: Element + PartialOrd {
     const FLOAT: bool;
 }
 
-impl Number for f32 {
-    const FLOAT: bool = true;
-    #[inline(always)]
-    fn nan(self) -> bool {
-        self.is_nan()
-    }
-    #[inline(always)]
-    fn canon(self) -> Self {
-        math::canon(self)
-    }
-    #[inline(always)]
-    fn add(self, o: Self) -> Self {
-        math::canon(self + o)
-    }
-    #[inline(always)]
-    fn sub(self, o: Self) -> Self {
-        math::canon(self - o)
-    }
-    #[inline(always)]
-    fn mul(self, o: Self) -> Self {
-        math::canon(self * o)
-    }
-    #[inline(always)]
-    fn div(self, o: Self) -> Self {
-        math::canon(self / o)
-    }
-    #[inline(always)]
-    fn modulo(self, o: Self) -> Self {
-        self.fmod(o)
-    }
-    #[inline(always)]
-    fn fmod(self, o: Self) -> Self {
-        // The IEEE remainder of truncated division is exact, so any right
-        // implementation gives these bits.
-        math::canon(self % o)
-    }
-    #[inline(always)]
-    fn max(self, o: Self) -> Self {
-        math::max(self, o)
-    }
-    #[inline(always)]
-    fn min(self, o: Self) -> Self {
-        math::min(self, o)
-    }
-    #[inline(always)]
-    fn neg(self) -> Self {
-        math::canon(-self)
-    }
-    #[inline(always)]
-    fn abs(self) -> Self {
-        math::canon(f32::from_bits(self.to_bits() & 0x7fff_ffff))
-    }
-    #[inline(always)]
-    fn sign(self) -> Self {
-        if self > 0.0 {
-            1.0
-        } else if self < 0.0 {
-            -1.0
-        } else if self == 0.0 {
-            0.0
-        } else {
-            math::NAN
+/// `f32` and `f64` by the same rules.
+macro_rules! float {
+    ($t:ty, $canon:path, $max:path, $min:path, $pow:path) => {
+        impl Number for $t {
+            const FLOAT: bool = true;
+            #[inline(always)]
+            fn nan(self) -> bool {
+                self.is_nan()
+            }
+            #[inline(always)]
+            fn canon(self) -> Self {
+                $canon(self)
+            }
+            #[inline(always)]
+            fn add(self, o: Self) -> Self {
+                $canon(self + o)
+            }
+            #[inline(always)]
+            fn sub(self, o: Self) -> Self {
+                $canon(self - o)
+            }
+            #[inline(always)]
+            fn mul(self, o: Self) -> Self {
+                $canon(self * o)
+            }
+            #[inline(always)]
+            fn div(self, o: Self) -> Self {
+                $canon(self / o)
+            }
+            #[inline(always)]
+            fn modulo(self, o: Self) -> Self {
+                self.fmod(o)
+            }
+            #[inline(always)]
+            fn fmod(self, o: Self) -> Self {
+                // The IEEE remainder of truncated division is exact, so any right
+                // implementation gives these bits.
+                $canon(self % o)
+            }
+            #[inline(always)]
+            fn max(self, o: Self) -> Self {
+                $max(self, o)
+            }
+            #[inline(always)]
+            fn min(self, o: Self) -> Self {
+                $min(self, o)
+            }
+            #[inline(always)]
+            fn neg(self) -> Self {
+                $canon(-self)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                // Clears the sign bit, whatever the CPU.
+                $canon(<$t>::abs(self))
+            }
+            #[inline(always)]
+            fn sign(self) -> Self {
+                if self > 0.0 {
+                    1.0
+                } else if self < 0.0 {
+                    -1.0
+                } else if self == 0.0 {
+                    0.0
+                } else {
+                    $canon(<$t>::NAN)
+                }
+            }
+            #[inline(always)]
+            fn powf(self, e: f64) -> Self {
+                $pow(self, e)
+            }
+            #[inline(always)]
+            fn powi(self, e: i64) -> Self {
+                $pow(self, e as f64)
+            }
         }
-    }
-    #[inline(always)]
-    fn powf(self, e: f32) -> Self {
-        math::pow(self, e)
-    }
-    #[inline(always)]
-    fn powi(self, e: i64) -> Self {
-        math::pow(self, e as f32)
-    }
+    };
 }
+float!(f32, math::canon, math::max, math::min, math::pow_wide);
+float!(f64, math::canon64, math::max64, math::min64, math::pow64);
 
 macro_rules! integer {
     ($($t:ty),*) => {$(
@@ -158,9 +166,13 @@ macro_rules! integer {
                 if self > 0 { 1 } else if self < 0 { self.neg() / self } else { 0 }
             }
             #[inline(always)]
-            fn powf(self, e: f32) -> Self {
-                // Through f32, truncated and saturated.
-                math::pow(self as f32, e) as $t
+            fn powf(self, e: f64) -> Self {
+                // A whole exponent is exact; others go through f32, truncated
+                // and saturated.
+                if e as i64 as f64 == e && (-2e9..2e9).contains(&e) {
+                    return self.powi(e as i64);
+                }
+                math::pow64(self as f64, e) as f32 as $t
             }
             #[inline(always)]
             fn powi(self, e: i64) -> Self {
@@ -187,7 +199,7 @@ macro_rules! integer {
         }
     )*};
 }
-integer!(u8, i8, i32, i64);
+integer!(u8, i8, u16, i16, u32, i32, u64, i64);
 
 /// Runs `$e` with `$v` bound to the typed slice of a numeric tensor.
 macro_rules! numeric {
@@ -198,7 +210,15 @@ macro_rules! numeric {
             $crate::tensor::Data::I8($v) => $e,
             $crate::tensor::Data::I32($v) => $e,
             $crate::tensor::Data::I64($v) => $e,
-            $crate::tensor::Data::Bool(_) => Err(Fault::Trap("numbers are needed here")),
+            $crate::tensor::Data::U16($v) => $e,
+            $crate::tensor::Data::I16($v) => $e,
+            $crate::tensor::Data::U32($v) => $e,
+            $crate::tensor::Data::U64($v) => $e,
+            $crate::tensor::Data::F64($v) => $e,
+            // Halves arrive here widened (ops::half).
+            $crate::tensor::Data::F16(_) | $crate::tensor::Data::Bool(_) => {
+                Err(Fault::Trap("numbers are needed here"))
+            }
         }
     };
 }

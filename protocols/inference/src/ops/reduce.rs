@@ -142,6 +142,11 @@ impl Operator for Reduce {
                         .collect::<Vec<_>>(),
                 )
             }
+            Data::U16(x) => self.integers(x, t.shape(), &mask, (u16::MIN, u16::MAX), 1, out),
+            Data::I16(x) => self.integers(x, t.shape(), &mask, (i16::MIN, i16::MAX), 1, out),
+            Data::U32(x) => self.integers(x, t.shape(), &mask, (u32::MIN, u32::MAX), 1, out),
+            Data::U64(x) => self.integers(x, t.shape(), &mask, (u64::MIN, u64::MAX), 1, out),
+            Data::F16(_) | Data::F64(_) => Err(Fault::Trap("element type not supported here")),
             Data::U8(x) => self.integers(x, t.shape(), &mask, (u8::MIN, u8::MAX), 1, out),
             Data::I8(x) => self.integers(x, t.shape(), &mask, (i8::MIN, i8::MAX), 1, out),
             Data::I32(x) => self.integers(x, t.shape(), &mask, (i32::MIN, i32::MAX), 1, out),

@@ -1,7 +1,12 @@
-//! From an operator's name to its implementation.
+//! From an operator's name to its implementation: one line per operator, in
+//! tables by family.
+//!
+//! A line names the operator, the first operator set that has it, the element
+//! types it takes, what becomes of `f16`, and its builder.
 
 use std::sync::Arc;
 
+use super::half::{Half, Widened};
 use super::{BuildError, Node, Operator};
 use super::{arith, conv, create, float, gather, layout, linear, logic, norm, pad, pool, reduce};
 use super::{layers, shape, slice};
@@ -12,51 +17,192 @@ pub(super) fn ok(op: impl Operator + 'static) -> Built {
     Ok(Arc::new(op))
 }
 
+/// An operator that programs may use.
+pub struct SupportedOperator {
+    /// Its ONNX name.
+    pub name: &'static str,
+    /// The first operator set of the default domain that has it.
+    pub since: u32,
+    /// Element types of its main input, for people. "float" is f16 and f32,
+    /// "numeric" every integer and float type, "any" all types of this crate.
+    pub types: &'static str,
+    half: Half,
+    build: fn(&Node<'_>) -> Built,
+}
+
+/// An operator that takes `f16` itself or takes no floats.
+pub(super) const fn own(
+    name: &'static str,
+    since: u32,
+    types: &'static str,
+    build: fn(&Node<'_>) -> Built,
+) -> SupportedOperator {
+    SupportedOperator {
+        name,
+        since,
+        types,
+        half: Half::Own,
+        build,
+    }
+}
+
+/// An operator of `f32` that takes `f16` widened, its outputs following input 0.
+pub(super) const fn wide(
+    name: &'static str,
+    since: u32,
+    types: &'static str,
+    build: fn(&Node<'_>) -> Built,
+) -> SupportedOperator {
+    wide_by(0, &[], name, since, types, build)
+}
+
+/// [`wide`] with the outputs following input `driver`, but those in `keep` staying `f32`.
+pub(super) const fn wide_by(
+    driver: usize,
+    keep: &'static [usize],
+    name: &'static str,
+    since: u32,
+    types: &'static str,
+    build: fn(&Node<'_>) -> Built,
+) -> SupportedOperator {
+    SupportedOperator {
+        name,
+        since,
+        types,
+        half: Half::Widen { driver, keep },
+        build,
+    }
+}
+
+pub(super) const FLOAT: &str = "float";
+pub(super) const NUMERIC: &str = "numeric";
+pub(super) const ANY: &str = "any";
+
+/// Every table.
+static FAMILIES: &[&[SupportedOperator]] = &[OPERATORS, layers::OPERATORS];
+
+/// The common operators.
+static OPERATORS: &[SupportedOperator] = &[
+    // Arithmetic.
+    wide("Add", 1, NUMERIC, arith::binary),
+    wide("Sub", 1, NUMERIC, arith::binary),
+    wide("Mul", 1, NUMERIC, arith::binary),
+    wide("Div", 1, NUMERIC, arith::binary),
+    wide("Pow", 1, NUMERIC, arith::binary),
+    wide("Mod", 10, NUMERIC, arith::binary),
+    wide("PRelu", 1, NUMERIC, arith::binary),
+    wide("Max", 1, NUMERIC, arith::variadic),
+    wide("Min", 1, NUMERIC, arith::variadic),
+    wide("Sum", 1, NUMERIC, arith::variadic),
+    wide("Mean", 1, FLOAT, arith::variadic),
+    wide("Neg", 1, NUMERIC, arith::unary),
+    wide("Abs", 1, NUMERIC, arith::unary),
+    wide("Sign", 9, NUMERIC, arith::unary),
+    wide("Relu", 1, NUMERIC, arith::unary),
+    wide("Clip", 1, NUMERIC, arith::unary),
+    // Functions of one float.
+    wide("Sqrt", 1, FLOAT, float::build),
+    wide("Exp", 1, FLOAT, float::build),
+    wide("Log", 1, FLOAT, float::build),
+    wide("Reciprocal", 1, FLOAT, float::build),
+    wide("LeakyRelu", 1, FLOAT, float::build),
+    wide("Tanh", 1, FLOAT, float::build),
+    wide("Sigmoid", 1, FLOAT, float::build),
+    wide("Erf", 9, FLOAT, float::build),
+    wide("Gelu", 20, FLOAT, float::build),
+    wide("HardSigmoid", 1, FLOAT, float::build),
+    wide("HardSwish", 14, FLOAT, float::build),
+    wide("Softplus", 1, FLOAT, float::build),
+    wide("Elu", 1, FLOAT, float::build),
+    wide("Selu", 1, FLOAT, float::build),
+    wide("Celu", 12, FLOAT, float::build),
+    wide("Softsign", 1, FLOAT, float::build),
+    wide("ThresholdedRelu", 10, FLOAT, float::build),
+    wide("Swish", 24, FLOAT, float::build),
+    wide("Mish", 18, FLOAT, float::build),
+    wide("Floor", 1, FLOAT, float::build),
+    wide("Ceil", 1, FLOAT, float::build),
+    wide("Round", 11, FLOAT, float::build),
+    // Comparisons, logic, choice.
+    own("Equal", 1, ANY, logic::compare),
+    own("Less", 1, NUMERIC, logic::compare),
+    own("LessOrEqual", 12, NUMERIC, logic::compare),
+    own("Greater", 1, NUMERIC, logic::compare),
+    own("GreaterOrEqual", 12, NUMERIC, logic::compare),
+    own("And", 1, "bool", logic::logic),
+    own("Or", 1, "bool", logic::logic),
+    own("Xor", 1, "bool", logic::logic),
+    own("Not", 1, "bool", logic::not),
+    wide("IsNaN", 9, FLOAT, logic::is_nan),
+    own("Where", 9, ANY, logic::select),
+    // Contractions.
+    wide("MatMul", 1, "float, integer", linear::matmul),
+    wide("Gemm", 1, FLOAT, linear::gemm),
+    wide("Conv", 1, FLOAT, conv::build),
+    // Windows.
+    wide("MaxPool", 1, FLOAT, pool::max_pool),
+    wide("AveragePool", 1, FLOAT, pool::average_pool),
+    wide("GlobalMaxPool", 1, FLOAT, pool::global),
+    wide("GlobalAveragePool", 1, FLOAT, pool::global),
+    // Normalisation. LayerNormalization's statistics stay in f32.
+    wide("Softmax", 1, FLOAT, norm::softmax),
+    wide("LogSoftmax", 1, FLOAT, norm::softmax),
+    wide_by(0, &[1, 2], "LayerNormalization", 17, FLOAT, norm::layer),
+    wide("BatchNormalization", 1, FLOAT, norm::batch),
+    // Reductions.
+    wide("ReduceSum", 1, NUMERIC, reduce::build),
+    wide("ReduceMean", 1, NUMERIC, reduce::build),
+    wide("ReduceMax", 1, ANY, reduce::build),
+    wide("ReduceMin", 1, ANY, reduce::build),
+    wide("ReduceProd", 1, NUMERIC, reduce::build),
+    wide("ReduceL1", 1, FLOAT, reduce::build),
+    wide("ReduceL2", 1, FLOAT, reduce::build),
+    wide("ReduceSumSquare", 1, FLOAT, reduce::build),
+    wide("ReduceLogSum", 1, FLOAT, reduce::build),
+    wide("ArgMax", 1, NUMERIC, reduce::arg),
+    wide("ArgMin", 1, NUMERIC, reduce::arg),
+    // Shapes.
+    own("Reshape", 1, ANY, shape::reshape),
+    own("Flatten", 1, ANY, shape::flatten),
+    own("Squeeze", 1, ANY, shape::squeeze),
+    own("Unsqueeze", 1, ANY, shape::squeeze),
+    own("Identity", 1, ANY, shape::identity),
+    own("Dropout", 1, FLOAT, shape::identity),
+    own("Shape", 1, ANY, shape::shape),
+    own("Size", 1, ANY, shape::shape),
+    // Movement and indexing.
+    own("Transpose", 1, ANY, layout::transpose),
+    own("Expand", 8, ANY, layout::expand),
+    own("Concat", 1, ANY, layout::concat),
+    own("Split", 1, ANY, layout::split),
+    own("Slice", 1, ANY, slice::build),
+    own("Pad", 1, ANY, pad::build),
+    own("Gather", 1, ANY, gather::build),
+    // Making tensors.
+    own("ConstantOfShape", 9, ANY, create::constant_of_shape),
+    own("Range", 11, "f32 f64 i16 i32 i64", create::range),
+    own("Cast", 1, ANY, create::cast),
+    own("CastLike", 15, ANY, create::cast),
+];
+
+/// Every operator that programs may use, with the types it takes.
+pub fn supported_operators() -> impl Iterator<Item = &'static SupportedOperator> {
+    FAMILIES.iter().copied().flatten()
+}
+
 /// Builds the operator of a node; every attribute must be understood.
 pub(crate) fn build(node: &Node<'_>) -> Built {
-    let op = match node.op {
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Mod" | "PRelu" => arith::binary(node),
-        "Max" | "Min" | "Sum" | "Mean" => arith::variadic(node),
-        "Neg" | "Abs" | "Sign" | "Relu" | "Clip" => arith::unary(node),
-        "Sqrt" | "Exp" | "Log" | "Reciprocal" | "LeakyRelu" | "Tanh" | "Sigmoid" | "Erf"
-        | "Gelu" | "HardSigmoid" | "HardSwish" | "Softplus" | "Elu" | "Selu" | "Celu"
-        | "Softsign" | "ThresholdedRelu" | "Swish" | "Mish" | "Floor" | "Ceil" | "Round" => {
-            float::build(node)
-        }
-        "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" => logic::compare(node),
-        "And" | "Or" | "Xor" => logic::logic(node),
-        "Not" => logic::not(node),
-        "IsNaN" => logic::is_nan(node),
-        "Where" => logic::select(node),
-        "MatMul" => linear::matmul(node),
-        "Gemm" => linear::gemm(node),
-        "Conv" => conv::build(node),
-        "MaxPool" => pool::max_pool(node),
-        "AveragePool" => pool::average_pool(node),
-        "GlobalMaxPool" | "GlobalAveragePool" => pool::global(node),
-        "Softmax" | "LogSoftmax" => norm::softmax(node),
-        "LayerNormalization" => norm::layer(node),
-        "BatchNormalization" => norm::batch(node),
-        "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1"
-        | "ReduceL2" | "ReduceSumSquare" | "ReduceLogSum" => reduce::build(node),
-        "ArgMax" | "ArgMin" => reduce::arg(node),
-        "Reshape" => shape::reshape(node),
-        "Flatten" => shape::flatten(node),
-        "Squeeze" | "Unsqueeze" => shape::squeeze(node),
-        "Identity" | "Dropout" => shape::identity(node),
-        "Shape" | "Size" => shape::shape(node),
-        "Transpose" => layout::transpose(node),
-        "Expand" => layout::expand(node),
-        "Concat" => layout::concat(node),
-        "Split" => layout::split(node),
-        "Slice" => slice::build(node),
-        "Pad" => pad::build(node),
-        "Gather" => gather::build(node),
-        "ConstantOfShape" => create::constant_of_shape(node),
-        "Range" => create::range(node),
-        "Cast" | "CastLike" => create::cast(node),
-        _ => layers::build(node),
-    }?;
+    let known = supported_operators()
+        .find(|o| o.name == node.op && o.since <= node.version)
+        .ok_or(BuildError::UnknownOperator)?;
+    let inner = (known.build)(node)?;
     node.finish()?;
-    Ok(op)
+    Ok(match known.half {
+        Half::Own => inner,
+        Half::Widen { driver, keep } => Arc::new(Widened {
+            inner,
+            driver,
+            keep,
+        }),
+    })
 }

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use super::{DType, Data, Element, MAX_RANK, Tensor, check_shape, numel};
+use super::{DType, Data, Element, F16, MAX_RANK, Tensor, check_shape, numel};
 use crate::codec::{CodecError, Reader, Writer};
 
 /// A tensor's digest.
@@ -31,7 +31,7 @@ macro_rules! pod {
         }
     )*};
 }
-pod!(f32, u8, i8, i32, i64);
+pod!(f32, u8, i8, u16, i16, i32, i64, F16, f64, u32, u64);
 
 /// The elements as little-endian bytes; borrowed on little-endian hosts.
 fn pod_bytes<T: Pod>(v: &[T]) -> Cow<'_, [u8]> {
@@ -51,8 +51,14 @@ fn data_bytes(data: &Data) -> Cow<'_, [u8]> {
         Data::F32(v) => pod_bytes(v),
         Data::U8(v) => pod_bytes(v),
         Data::I8(v) => pod_bytes(v),
+        Data::U16(v) => pod_bytes(v),
+        Data::I16(v) => pod_bytes(v),
         Data::I32(v) => pod_bytes(v),
         Data::I64(v) => pod_bytes(v),
+        Data::F16(v) => pod_bytes(v),
+        Data::F64(v) => pod_bytes(v),
+        Data::U32(v) => pod_bytes(v),
+        Data::U64(v) => pod_bytes(v),
         Data::Bool(v) => Cow::Owned(v.iter().map(|&b| u8::from(b)).collect()),
     }
 }
@@ -68,8 +74,14 @@ pub(super) fn data_from_bytes(dtype: DType, bytes: &[u8]) -> Option<Data> {
         DType::F32 => Data::F32(words(bytes, f32::from_le_bytes)),
         DType::U8 => Data::U8(bytes.to_vec()),
         DType::I8 => Data::I8(words(bytes, i8::from_le_bytes)),
+        DType::U16 => Data::U16(words(bytes, u16::from_le_bytes)),
+        DType::I16 => Data::I16(words(bytes, i16::from_le_bytes)),
         DType::I32 => Data::I32(words(bytes, i32::from_le_bytes)),
         DType::I64 => Data::I64(words(bytes, i64::from_le_bytes)),
+        DType::F16 => Data::F16(words(bytes, F16::from_le_bytes)),
+        DType::F64 => Data::F64(words(bytes, f64::from_le_bytes)),
+        DType::U32 => Data::U32(words(bytes, u32::from_le_bytes)),
+        DType::U64 => Data::U64(words(bytes, u64::from_le_bytes)),
         DType::Bool => {
             if bytes.iter().any(|&b| b > 1) {
                 return None;

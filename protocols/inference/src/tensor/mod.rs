@@ -7,11 +7,13 @@
 
 mod bundle;
 mod codec;
+mod half;
 mod onnx;
 
 pub use bundle::{BundleLimits, decode_inputs, decode_outputs, encode_inputs, encode_outputs};
 pub use codec::Digest;
 pub(crate) use codec::{encoded_len, read_desc, write_desc};
+pub use half::F16;
 pub use onnx::PbError;
 pub(crate) use onnx::from_proto;
 
@@ -35,20 +37,33 @@ pub enum DType {
     U8 = 2,
     /// Signed byte.
     I8 = 3,
+    /// 16-bit unsigned integer.
+    U16 = 4,
+    /// 16-bit signed integer.
+    I16 = 5,
     /// 32-bit signed integer.
     I32 = 6,
     /// 64-bit signed integer.
     I64 = 7,
     /// One byte, 0 or 1.
     Bool = 9,
+    /// IEEE 754 binary16.
+    F16 = 10,
+    /// IEEE 754 binary64.
+    F64 = 11,
+    /// 32-bit unsigned integer.
+    U32 = 12,
+    /// 64-bit unsigned integer.
+    U64 = 13,
 }
 
 impl DType {
     /// Bytes per element.
     pub const fn size(self) -> usize {
         match self {
-            DType::F32 | DType::I32 => 4,
-            DType::I64 => 8,
+            DType::F32 | DType::I32 | DType::U32 => 4,
+            DType::I64 | DType::U64 | DType::F64 => 8,
+            DType::U16 | DType::I16 | DType::F16 => 2,
             DType::U8 | DType::I8 | DType::Bool => 1,
         }
     }
@@ -64,11 +79,43 @@ impl DType {
             1 => DType::F32,
             2 => DType::U8,
             3 => DType::I8,
+            4 => DType::U16,
+            5 => DType::I16,
             6 => DType::I32,
             7 => DType::I64,
             9 => DType::Bool,
+            10 => DType::F16,
+            11 => DType::F64,
+            12 => DType::U32,
+            13 => DType::U64,
             _ => return None,
         })
+    }
+
+    /// Every type, by code.
+    pub const ALL: [DType; 12] = [
+        DType::F32,
+        DType::U8,
+        DType::I8,
+        DType::U16,
+        DType::I16,
+        DType::I32,
+        DType::I64,
+        DType::Bool,
+        DType::F16,
+        DType::F64,
+        DType::U32,
+        DType::U64,
+    ];
+
+    /// Whether this is a floating-point type.
+    pub const fn is_float(self) -> bool {
+        matches!(self, DType::F16 | DType::F32 | DType::F64)
+    }
+
+    /// Whether this is an integer type; booleans are not.
+    pub const fn is_integer(self) -> bool {
+        !self.is_float() && !matches!(self, DType::Bool)
     }
 }
 
@@ -78,9 +125,15 @@ impl fmt::Display for DType {
             DType::F32 => "f32",
             DType::U8 => "u8",
             DType::I8 => "i8",
+            DType::U16 => "u16",
+            DType::I16 => "i16",
             DType::I32 => "i32",
             DType::I64 => "i64",
             DType::Bool => "bool",
+            DType::F16 => "f16",
+            DType::F64 => "f64",
+            DType::U32 => "u32",
+            DType::U64 => "u64",
         })
     }
 }
@@ -94,12 +147,24 @@ pub enum Data {
     U8(Vec<u8>),
     /// `i8` elements.
     I8(Vec<i8>),
+    /// `u16` elements.
+    U16(Vec<u16>),
+    /// `i16` elements.
+    I16(Vec<i16>),
     /// `i32` elements.
     I32(Vec<i32>),
     /// `i64` elements.
     I64(Vec<i64>),
     /// `bool` elements.
     Bool(Vec<bool>),
+    /// Half-precision elements.
+    F16(Vec<F16>),
+    /// `f64` elements.
+    F64(Vec<f64>),
+    /// `u32` elements.
+    U32(Vec<u32>),
+    /// `u64` elements.
+    U64(Vec<u64>),
 }
 
 /// Runs an expression with `$v` bound to the typed vector of a [`Data`].
@@ -112,6 +177,12 @@ macro_rules! with_data {
             $crate::tensor::Data::I32($v) => $e,
             $crate::tensor::Data::I64($v) => $e,
             $crate::tensor::Data::Bool($v) => $e,
+            $crate::tensor::Data::U16($v) => $e,
+            $crate::tensor::Data::I16($v) => $e,
+            $crate::tensor::Data::F16($v) => $e,
+            $crate::tensor::Data::F64($v) => $e,
+            $crate::tensor::Data::U32($v) => $e,
+            $crate::tensor::Data::U64($v) => $e,
         }
     };
 }
@@ -134,9 +205,15 @@ impl Data {
             Data::F32(_) => DType::F32,
             Data::U8(_) => DType::U8,
             Data::I8(_) => DType::I8,
+            Data::U16(_) => DType::U16,
+            Data::I16(_) => DType::I16,
             Data::I32(_) => DType::I32,
             Data::I64(_) => DType::I64,
             Data::Bool(_) => DType::Bool,
+            Data::F16(_) => DType::F16,
+            Data::F64(_) => DType::F64,
+            Data::U32(_) => DType::U32,
+            Data::U64(_) => DType::U64,
         }
     }
 }
@@ -167,7 +244,8 @@ macro_rules! element {
         }
     )*};
 }
-element!(f32, F32; u8, U8; i8, I8; i32, I32; i64, I64; bool, Bool);
+element!(f32, F32; u8, U8; i8, I8; u16, U16; i16, I16; i32, I32; i64, I64; bool, Bool);
+element!(F16, F16; f64, F64; u32, U32; u64, U64);
 
 /// Why a tensor cannot be built. The caller is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

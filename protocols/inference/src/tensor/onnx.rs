@@ -9,7 +9,7 @@ use prost::Message;
 use thiserror::Error;
 
 use super::codec::data_from_bytes;
-use super::{DType, Data, Tensor, TensorError, numel};
+use super::{DType, Data, F16, Tensor, TensorError, numel};
 use crate::onnx::TensorProto;
 
 /// Why a `TensorProto` was refused. Whoever made the file is to blame.
@@ -22,7 +22,7 @@ pub enum PbError {
     #[error("not a TensorProto: {0}")]
     Decode(String),
     /// An element type that this crate does not have.
-    #[error("element type {0} is not supported")]
+    #[error("element type {name} (code {0}) is not supported", name = type_name(*.0))]
     DType(i32),
     /// Data kept outside the file or in segments.
     #[error("external or segmented data")]
@@ -81,7 +81,11 @@ pub(crate) fn from_proto(proto: TensorProto) -> Result<Tensor, PbError> {
         shape.push(usize::try_from(d).map_err(|_| PbError::Negative(d))?);
     }
     super::check_shape(&shape)?;
-    let typed = proto.float_data.len() + proto.int32_data.len() + proto.int64_data.len();
+    let typed = proto.float_data.len()
+        + proto.int32_data.len()
+        + proto.int64_data.len()
+        + proto.double_data.len()
+        + proto.uint64_data.len();
     let data = match proto.raw_data {
         Some(raw) if !raw.is_empty() => {
             if typed > 0 {
@@ -101,8 +105,21 @@ pub(crate) fn from_proto(proto: TensorProto) -> Result<Tensor, PbError> {
                 DType::I32 => Data::I32(proto.int32_data),
                 DType::U8 => Data::U8(narrow(&proto.int32_data).ok_or(small("not a u8"))?),
                 DType::I8 => Data::I8(narrow(&proto.int32_data).ok_or(small("not an i8"))?),
+                DType::U16 => Data::U16(narrow(&proto.int32_data).ok_or(small("not a u16"))?),
+                DType::I16 => Data::I16(narrow(&proto.int32_data).ok_or(small("not an i16"))?),
+                // The bits of a half sit in an int32.
+                DType::F16 => Data::F16(
+                    narrow::<u16, _>(&proto.int32_data)
+                        .ok_or(small("not an f16"))?
+                        .into_iter()
+                        .map(F16::from_bits)
+                        .collect(),
+                ),
+                DType::F64 => Data::F64(proto.double_data),
+                DType::U32 => Data::U32(narrow(&proto.uint64_data).ok_or(small("not a u32"))?),
+                DType::U64 => Data::U64(proto.uint64_data),
                 DType::Bool => Data::Bool(
-                    narrow::<u8>(&proto.int32_data)
+                    narrow::<u8, _>(&proto.int32_data)
                         .filter(|v| v.iter().all(|&b| b < 2))
                         .ok_or(small("boolean is neither 0 nor 1"))?
                         .into_iter()
@@ -115,6 +132,28 @@ pub(crate) fn from_proto(proto: TensorProto) -> Result<Tensor, PbError> {
     Ok(Tensor::new(&shape, data)?)
 }
 
-fn narrow<T: TryFrom<i32>>(v: &[i32]) -> Option<Vec<T>> {
+fn narrow<T: TryFrom<S>, S: Copy>(v: &[S]) -> Option<Vec<T>> {
     v.iter().map(|&x| T::try_from(x).ok()).collect()
+}
+
+/// ONNX's name of an element type that this crate does not have.
+pub(crate) const fn type_name(code: i32) -> &'static str {
+    match code {
+        0 => "undefined",
+        8 => "string",
+        14 => "complex64",
+        15 => "complex128",
+        16 => "bfloat16",
+        17 => "float8e4m3fn",
+        18 => "float8e4m3fnuz",
+        19 => "float8e5m2",
+        20 => "float8e5m2fnuz",
+        21 => "uint4",
+        22 => "int4",
+        23 => "float4e2m1",
+        24 => "float8e8m0",
+        25 => "uint2",
+        26 => "int2",
+        _ => "unknown",
+    }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aether_inference::{
-    Limits, Program, RunLimits, Status, Tensor, TraceHeader, execute, make_witness,
+    Data, Limits, Program, RunLimits, Status, Tensor, TraceHeader, execute, make_witness,
 };
 
 /// What one test directory came to.
@@ -163,14 +163,14 @@ pub(crate) fn close(got: &Tensor, want: &Tensor) -> Result<(), String> {
     if (got.dtype(), got.shape()) != (want.dtype(), want.shape()) {
         return Err(format!("{got:?}, wanted {want:?}"));
     }
-    let (Some(g), Some(w)) = (got.view::<f32>(), want.view::<f32>()) else {
+    let (Some(g), Some(w)) = (floats(got), floats(want)) else {
         return if got.data() == want.data() {
             Ok(())
         } else {
             Err(format!("{:?}, wanted {:?}", got.data(), want.data()))
         };
     };
-    for (i, (&g, &w)) in g.iter().zip(w).enumerate() {
+    for (i, (&g, &w)) in g.iter().zip(&w).enumerate() {
         let same = g == w || (g.is_nan() && w.is_nan());
         let near = (g - w).abs() <= 1e-5 + 1e-3 * w.abs();
         if !same && !near {
@@ -178,6 +178,16 @@ pub(crate) fn close(got: &Tensor, want: &Tensor) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The elements of a tensor of floats, exactly.
+fn floats(t: &Tensor) -> Option<Vec<f64>> {
+    match t.data() {
+        Data::F32(v) => Some(v.iter().map(|&x| f64::from(x)).collect()),
+        Data::F16(v) => Some(v.iter().map(|x| x.to_f64()).collect()),
+        Data::F64(v) => Some(v.clone()),
+        _ => None,
+    }
 }
 
 /// A group's name: the set's folder, and for node tests the operator that the

@@ -7,22 +7,20 @@ mod pool;
 mod resize;
 mod taps;
 
-use super::registry::Built;
-use super::{BuildError, Node};
+use super::registry::{FLOAT, SupportedOperator, wide};
 
-/// Builds a layer's operator.
-pub(super) fn build(node: &Node<'_>) -> Built {
-    match node.op {
-        "InstanceNormalization" | "GroupNormalization" => norm::grouped(node),
-        "RMSNormalization" => norm::rms(node),
-        "LpNormalization" => norm::lp(node),
-        "ConvTranspose" => deconv::transpose(node),
-        "Col2Im" => deconv::col2im(node),
-        "LpPool" => pool::lp(node),
-        "GlobalLpPool" => pool::global(node),
-        "MaxUnpool" => pool::unpool(node),
-        "Resize" | "Upsample" => resize::build(node),
-        "LRN" => norm::lrn(node),
-        _ => Err(BuildError::UnknownOperator),
-    }
-}
+/// The operators of this family.
+pub(super) static OPERATORS: &[SupportedOperator] = &[
+    wide("InstanceNormalization", 1, FLOAT, norm::grouped),
+    wide("GroupNormalization", 18, FLOAT, norm::grouped),
+    wide("RMSNormalization", 23, FLOAT, norm::rms),
+    wide("LpNormalization", 1, FLOAT, norm::lp),
+    wide("ConvTranspose", 1, FLOAT, deconv::transpose),
+    wide("Col2Im", 18, FLOAT, deconv::col2im),
+    wide("LpPool", 1, FLOAT, pool::lp),
+    wide("GlobalLpPool", 1, FLOAT, pool::global),
+    wide("MaxUnpool", 9, FLOAT, pool::unpool),
+    wide("Resize", 10, FLOAT, resize::build),
+    wide("Upsample", 7, FLOAT, resize::build),
+    wide("LRN", 1, FLOAT, norm::lrn),
+];
