@@ -12,6 +12,8 @@
 //! knows no network, clock, file or random source; malformed models and
 //! witnesses are refused with a reason, and nothing panics.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 mod codec;
 mod gas;
 mod kernels;

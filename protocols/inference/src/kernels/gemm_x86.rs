@@ -1,39 +1,39 @@
-//! x86-64 tiles of the contraction: AVX-512 (8×48) and AVX2+FMA (≤ 8×16).
+//! x86-64 tiles of the contraction: AVX-512 (≤ 8×48) and AVX2+FMA (≤ 6×16).
 //!
 //! Safety contract of both entries: the CPU has the features; `a` covers
-//! `rows`×`kc` with the tile's strides, `b` covers `kc` rows of `ldb` with a
-//! full panel in the last, `c` covers `rows` rows of `ldc` with a full panel.
+//! `kc`×`rows`, `b` covers `kc` rows of `ldb` with a full panel in the last, the
+//! bias covers the tile, `c` is valid for `rows` rows of `ldc` with a full panel
+//! in each.
 
 use std::arch::x86_64::*;
 
-use super::gemm::Tile;
-
-macro_rules! by_rows {
-    ($f:ident, $v:literal, $t:expr, $a:expr, $b:expr, $c:expr) => {
-        match $t.rows {
-            1 => $f::<1, $v>($t, $a, $b, $c),
-            2 => $f::<2, $v>($t, $a, $b, $c),
-            3 => $f::<3, $v>($t, $a, $b, $c),
-            4 => $f::<4, $v>($t, $a, $b, $c),
-            5 => $f::<5, $v>($t, $a, $b, $c),
-            6 => $f::<6, $v>($t, $a, $b, $c),
-            7 => $f::<7, $v>($t, $a, $b, $c),
-            _ => $f::<8, $v>($t, $a, $b, $c),
-        }
-    };
-}
+use super::gemm_tile::{Bias, Tile};
 
 /// # Safety
 /// See the module's contract.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn avx512(t: Tile, a: &[f32], b: &[f32], c: &mut [f32]) {
-    let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+pub(super) unsafe fn avx512(t: &Tile<'_>, a: &[f32], b: &[f32], c: *mut f32) {
+    let (a, b) = (a.as_ptr(), b.as_ptr());
+    macro_rules! rows {
+        ($v:literal) => {
+            match t.rows {
+                1 => tile512::<1, $v>(t, a, b, c),
+                2 => tile512::<2, $v>(t, a, b, c),
+                3 => tile512::<3, $v>(t, a, b, c),
+                4 => tile512::<4, $v>(t, a, b, c),
+                5 => tile512::<5, $v>(t, a, b, c),
+                6 => tile512::<6, $v>(t, a, b, c),
+                7 => tile512::<7, $v>(t, a, b, c),
+                _ => tile512::<8, $v>(t, a, b, c),
+            }
+        };
+    }
     // SAFETY: passed on from the caller.
     unsafe {
         match t.vectors {
-            1 => by_rows!(tile512, 1, t, a, b, c),
-            2 => by_rows!(tile512, 2, t, a, b, c),
-            _ => by_rows!(tile512, 3, t, a, b, c),
+            1 => rows!(1),
+            2 => rows!(2),
+            _ => rows!(3),
         }
     }
 }
@@ -41,34 +41,31 @@ pub(super) unsafe fn avx512(t: Tile, a: &[f32], b: &[f32], c: &mut [f32]) {
 /// # Safety
 /// See the module's contract.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn avx2(t: Tile, a: &[f32], b: &[f32], c: &mut [f32]) {
-    // Sixteen registers: at most six rows of two vectors at a time.
-    let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-    // SAFETY: passed on from the caller; the second half starts at row 4 of at
-    // least five.
+pub(super) unsafe fn avx2(t: &Tile<'_>, a: &[f32], b: &[f32], c: *mut f32) {
+    let (a, b) = (a.as_ptr(), b.as_ptr());
+    // SAFETY: passed on from the caller.
     unsafe {
-        if t.rows > 6 {
-            tile256::<4, 2>(t, a, b, c);
-            let rest = Tile {
-                rows: t.rows - 4,
-                ..t
-            };
-            by_rows!(tile256, 2, rest, a.add(4 * t.rsa), b, c.add(4 * t.ldc));
-        } else {
-            by_rows!(tile256, 2, t, a, b, c);
+        match t.rows {
+            1 => tile256::<1>(t, a, b, c),
+            2 => tile256::<2>(t, a, b, c),
+            3 => tile256::<3>(t, a, b, c),
+            4 => tile256::<4>(t, a, b, c),
+            5 => tile256::<5>(t, a, b, c),
+            _ => tile256::<6>(t, a, b, c),
         }
     }
 }
 
 #[target_feature(enable = "avx512f")]
 unsafe fn tile512<const R: usize, const V: usize>(
-    t: Tile,
+    t: &Tile<'_>,
     a: *const f32,
     b: *const f32,
     c: *mut f32,
 ) {
     let mut acc = [[_mm512_setzero_ps(); V]; R];
-    // SAFETY: every pointer stays inside the slices by the module's contract.
+    // SAFETY: every pointer that is read or written stays inside its operand by
+    // the module's contract; prefetches may point anywhere.
     unsafe {
         if t.resume {
             for (r, row) in acc.iter_mut().enumerate() {
@@ -79,19 +76,37 @@ unsafe fn tile512<const R: usize, const V: usize>(
         }
         // Wrapping: checked arithmetic would cost more than the work here.
         let (mut a, mut b) = (a, b);
+        let ahead = t.ahead;
         for _ in 0..t.kc {
             let mut vb = [_mm512_setzero_ps(); V];
             for (v, x) in vb.iter_mut().enumerate() {
                 *x = _mm512_loadu_ps(b.wrapping_add(16 * v));
+                _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(ahead.wrapping_add(16 * v)).cast());
             }
             for (r, row) in acc.iter_mut().enumerate() {
-                let va = _mm512_set1_ps(*a.wrapping_add(r.wrapping_mul(t.rsa)));
+                let va = _mm512_set1_ps(*a.wrapping_add(r));
                 for (x, &y) in row.iter_mut().zip(&vb) {
                     *x = _mm512_fmadd_ps(va, y, *x);
                 }
             }
-            a = a.wrapping_add(t.csa);
+            a = a.wrapping_add(R);
             b = b.wrapping_add(t.ldb);
+        }
+        if t.finish {
+            let nan = _mm512_set1_ps(super::math::NAN);
+            for (r, row) in acc.iter_mut().enumerate() {
+                for (v, x) in row.iter_mut().enumerate() {
+                    let y = match t.bias {
+                        Bias::None => *x,
+                        Bias::Rows(s) => _mm512_add_ps(*x, _mm512_set1_ps(*s.as_ptr().add(r))),
+                        Bias::Columns(s) => {
+                            _mm512_add_ps(*x, _mm512_loadu_ps(s.as_ptr().add(16 * v)))
+                        }
+                    };
+                    let bad = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(y, y);
+                    *x = _mm512_mask_blend_ps(bad, y, nan);
+                }
+            }
         }
         for (r, row) in acc.iter().enumerate() {
             for (v, &x) in row.iter().enumerate() {
@@ -102,14 +117,9 @@ unsafe fn tile512<const R: usize, const V: usize>(
 }
 
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile256<const R: usize, const V: usize>(
-    t: Tile,
-    a: *const f32,
-    b: *const f32,
-    c: *mut f32,
-) {
-    let mut acc = [[_mm256_setzero_ps(); V]; R];
-    // SAFETY: every pointer stays inside the slices by the module's contract.
+unsafe fn tile256<const R: usize>(t: &Tile<'_>, a: *const f32, b: *const f32, c: *mut f32) {
+    let mut acc = [[_mm256_setzero_ps(); 2]; R];
+    // SAFETY: as in `tile512`.
     unsafe {
         if t.resume {
             for (r, row) in acc.iter_mut().enumerate() {
@@ -120,19 +130,33 @@ unsafe fn tile256<const R: usize, const V: usize>(
         }
         // Wrapping: checked arithmetic would cost more than the work here.
         let (mut a, mut b) = (a, b);
+        let ahead = t.ahead;
         for _ in 0..t.kc {
-            let mut vb = [_mm256_setzero_ps(); V];
-            for (v, x) in vb.iter_mut().enumerate() {
-                *x = _mm256_loadu_ps(b.wrapping_add(8 * v));
-            }
+            let vb = [_mm256_loadu_ps(b), _mm256_loadu_ps(b.wrapping_add(8))];
+            _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(ahead).cast());
             for (r, row) in acc.iter_mut().enumerate() {
-                let va = _mm256_set1_ps(*a.wrapping_add(r.wrapping_mul(t.rsa)));
+                let va = _mm256_set1_ps(*a.wrapping_add(r));
                 for (x, &y) in row.iter_mut().zip(&vb) {
                     *x = _mm256_fmadd_ps(va, y, *x);
                 }
             }
-            a = a.wrapping_add(t.csa);
+            a = a.wrapping_add(R);
             b = b.wrapping_add(t.ldb);
+        }
+        if t.finish {
+            let nan = _mm256_set1_ps(super::math::NAN);
+            for (r, row) in acc.iter_mut().enumerate() {
+                for (v, x) in row.iter_mut().enumerate() {
+                    let y = match t.bias {
+                        Bias::None => *x,
+                        Bias::Rows(s) => _mm256_add_ps(*x, _mm256_set1_ps(*s.as_ptr().add(r))),
+                        Bias::Columns(s) => {
+                            _mm256_add_ps(*x, _mm256_loadu_ps(s.as_ptr().add(8 * v)))
+                        }
+                    };
+                    *x = _mm256_blendv_ps(y, nan, _mm256_cmp_ps::<_CMP_UNORD_Q>(y, y));
+                }
+            }
         }
         for (r, row) in acc.iter().enumerate() {
             for (v, &x) in row.iter().enumerate() {

@@ -5,13 +5,19 @@
 
 pub(crate) mod broadcast;
 pub(crate) mod gemm;
+#[cfg(test)]
+mod gemm_tests;
+mod gemm_tile;
 #[cfg(target_arch = "x86_64")]
 mod gemm_x86;
 pub(crate) mod im2col;
 pub(crate) mod math;
-mod pack;
+pub(crate) mod pack;
+pub(crate) mod prepared;
 pub(crate) mod reduce;
+mod scratch;
 pub(crate) mod simd;
+pub(crate) mod split;
 pub(crate) mod strided;
 
 pub(crate) use simd::check_float_environment;

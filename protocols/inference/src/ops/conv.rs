@@ -10,7 +10,7 @@ use super::registry::ok;
 use super::window::{Resolved, WindowAttrs};
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, single};
 use crate::gas;
-use crate::kernels::gemm::{self, Mat};
+use crate::kernels::gemm::{self, Mat, Operand};
 use crate::kernels::im2col::Columns;
 use crate::kernels::math::canon;
 use crate::kernels::{Kernels, simd};
@@ -98,9 +98,22 @@ impl Operator for Conv {
                 let a = Mat::rows(&w[g * maps * k..][..maps * k], k);
                 let c = &mut out[(n * self.group + g) * maps * inner..][..maps * inner];
                 if window.is_identity() {
-                    gemm::gemm(kernels, (maps, inner, k), a, Mat::rows(image, area), c);
+                    let image = Mat::rows(image, area);
+                    gemm::gemm(kernels, (maps, inner, k), a, image, gemm::Bias::None, c);
                 } else {
-                    gemm::contract(kernels, (maps, inner, k), a, &Columns { window, image }, c);
+                    let (left, right) = (a.transposed(), Columns { window, image });
+                    let out = gemm::Product {
+                        c,
+                        transposed: false,
+                        bias: gemm::Bias::None,
+                    };
+                    gemm::multiply(
+                        kernels,
+                        (maps, inner, k),
+                        Operand::Lazy(&left),
+                        Operand::Lazy(&right),
+                        out,
+                    );
                 }
             }
         }

@@ -9,8 +9,10 @@ use super::number::Number;
 use super::registry::ok;
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, single};
 use crate::gas;
-use crate::kernels::gemm::{self, Mat};
+use crate::kernels::gemm::{self, Bias, Mat, Operand};
 use crate::kernels::math::canon;
+use crate::kernels::pack::{Cut, Side};
+use crate::kernels::prepared::{Form, Prepared};
 use crate::kernels::{Kernels, broadcast, simd, strided};
 use crate::tensor::{DType, Data, Tensor, numel};
 
@@ -95,7 +97,9 @@ impl Operator for MatMul {
         let (a, b) = (inputs.tensor(0)?, inputs.tensor(1)?);
         let p = product(a.shape(), b.shape())?;
         match (a.data(), b.data()) {
-            (Data::F32(x), Data::F32(y)) => single(plan.shape(0), floats(&p, x, y, kernels)),
+            (Data::F32(x), Data::F32(y)) => {
+                single(plan.shape(0), floats(&p, x, y, b.prepared(), kernels))
+            }
             (Data::I32(x), Data::I32(y)) => single(plan.shape(0), integers(&p, x, y)),
             (Data::I64(x), Data::I64(y)) => single(plan.shape(0), integers(&p, x, y)),
             _ => Err(Fault::Trap("element type not supported here")),
@@ -103,7 +107,13 @@ impl Operator for MatMul {
     }
 }
 
-fn floats(p: &Product, x: &[f32], y: &[f32], kernels: Kernels) -> Vec<f32> {
+fn floats(
+    p: &Product,
+    x: &[f32],
+    y: &[f32],
+    prepared: Option<&Prepared>,
+    kernels: Kernels,
+) -> Vec<f32> {
     let mut out = vec![0f32; numel(&p.out) as usize];
     let (am, bm, cm) = (p.m * p.k, p.k * p.n, p.m * p.n);
     if cm == 0 || out.is_empty() {
@@ -112,11 +122,14 @@ fn floats(p: &Product, x: &[f32], y: &[f32], kernels: Kernels) -> Vec<f32> {
     // One right-hand matrix for every batch: one tall product.
     if p.b_lane.iter().all(|&s| s == 0) && x.len() == out.len() / p.n * p.k {
         let rows = out.len() / p.n;
-        gemm::gemm(
+        let (a, b) = (Mat::rows(x, p.k), Mat::rows(y, p.n));
+        times_constant(
             kernels,
             (rows, p.n, p.k),
-            Mat::rows(x, p.k),
-            Mat::rows(y, p.n),
+            a,
+            b,
+            prepared,
+            Bias::None,
             &mut out,
         );
         return out;
@@ -126,10 +139,48 @@ fn floats(p: &Product, x: &[f32], y: &[f32], kernels: Kernels) -> Vec<f32> {
         if let Some(c) = chunks.next() {
             let a = Mat::rows(&x[i as usize * am..][..am], p.k);
             let b = Mat::rows(&y[j as usize * bm..][..bm], p.n);
-            gemm::gemm(kernels, (p.m, p.n, p.k), a, b, c);
+            gemm::gemm(kernels, (p.m, p.n, p.k), a, b, Bias::None, c);
         }
     });
     out
+}
+
+/// `a · b`, with `b` packed once where it is a constant.
+fn times_constant(
+    kernels: Kernels,
+    (m, n, k): (usize, usize, usize),
+    a: Mat<'_>,
+    b: Mat<'_>,
+    prepared: Option<&Prepared>,
+    bias: Bias<'_>,
+    c: &mut [f32],
+) {
+    // A matrix of few columns is better read the other way round.
+    let packed = prepared.filter(|_| n >= 8).and_then(|p| {
+        let form = Form {
+            kernels,
+            cut: Cut::new(kernels, Side::Right, n),
+            k,
+            transposed: b.rs == 1,
+            parts: 1,
+        };
+        p.get(form, |_| b)
+    });
+    let left = a.transposed();
+    match packed.as_deref().map(Vec::as_slice) {
+        Some([packed]) => gemm::multiply(
+            kernels,
+            (m, n, k),
+            Operand::Lazy(&left),
+            Operand::Packed(packed),
+            gemm::Product {
+                c,
+                transposed: false,
+                bias,
+            },
+        ),
+        _ => gemm::gemm(kernels, (m, n, k), a, b, bias, c),
+    }
 }
 
 fn integers<T: Number>(p: &Product, x: &[T], y: &[T]) -> Vec<T> {
@@ -216,14 +267,25 @@ impl Operator for Gemm {
         let b = Mat::rows(y, sb[1]);
         let a = if self.trans_a { a.transposed() } else { a };
         let b = if self.trans_b { b.transposed() } else { b };
-        let mut out = vec![0f32; m * n];
-        gemm::gemm(kernels, (m, n, k), a, b, &mut out);
         let (alpha, beta) = (self.alpha, self.beta);
+        let c = match inputs.has(2) {
+            true => Some((inputs.slice::<f32>(2)?, inputs.shape(2)?)),
+            false => None,
+        };
+        // `chain + 1·C` with one number per column: added as the chain ends.
+        let (bias, c) = match c {
+            Some((c, [.., w])) if alpha == 1.0 && beta == 1.0 && *w == n && c.len() == n => {
+                (Bias::Columns(c), None)
+            }
+            c => (Bias::None, c),
+        };
+        let mut out = vec![0f32; m * n];
+        let prepared = inputs.tensor(1)?.prepared();
+        times_constant(kernels, (m, n, k), a, b, prepared, bias, &mut out);
         if alpha != 1.0 {
             simd::update(kernels, &mut out, |v| canon(alpha * v));
         }
-        if inputs.has(2) {
-            let c = (inputs.slice::<f32>(2)?, inputs.shape(2)?);
+        if let Some(c) = c {
             let shape = plan.shape(0);
             out = broadcast::binary(kernels, (&out, shape), c, shape, |v, c| canon(v + beta * c));
         }

@@ -153,6 +153,7 @@ impl Lowering<'_> {
             outputs.push(self.signature(proto, id)?);
         }
         self.liveness(inputs.len(), &outputs);
+        self.constants.values_mut().for_each(Tensor::keep_prepared);
         let mut program = Program {
             inputs,
             outputs,

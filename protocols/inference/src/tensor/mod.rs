@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::kernels::prepared::Prepared;
+
 /// Most dimensions a tensor may have.
 pub const MAX_RANK: usize = 16;
 /// Largest dimension: 2^31 − 1, so that geometry arithmetic fits an `i64`.
@@ -275,10 +277,18 @@ pub(crate) fn numel(shape: &[usize]) -> u64 {
 }
 
 /// An immutable tensor; clones share the data.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Tensor {
     shape: Vec<usize>,
     data: Arc<Data>,
+    /// Packed forms, for constants only; not part of the value.
+    prepared: Option<Arc<Prepared>>,
+}
+
+impl PartialEq for Tensor {
+    fn eq(&self, other: &Self) -> bool {
+        self.shape == other.shape && self.data == other.data
+    }
 }
 
 impl Tensor {
@@ -296,6 +306,7 @@ impl Tensor {
         Ok(Self {
             shape: shape.to_vec(),
             data: Arc::new(data),
+            prepared: None,
         })
     }
 
@@ -309,6 +320,7 @@ impl Tensor {
         Self {
             shape: Vec::new(),
             data: Arc::new(T::wrap(vec![v])),
+            prepared: None,
         }
     }
 
@@ -322,7 +334,18 @@ impl Tensor {
         Ok(Self {
             shape: shape.to_vec(),
             data: Arc::clone(&self.data),
+            prepared: None,
         })
+    }
+
+    /// Lets the tensor keep packed forms of itself, as constants do.
+    pub(crate) fn keep_prepared(&mut self) {
+        self.prepared.get_or_insert_default();
+    }
+
+    /// Where packed forms are kept, for constants.
+    pub(crate) fn prepared(&self) -> Option<&Prepared> {
+        self.prepared.as_deref()
     }
 
     /// Element type.
