@@ -57,5 +57,5 @@ pub fn multiply(
     c: &mut [f32],
 ) {
     let (a, b) = (Mat::rows(a, k), Mat::rows(b, n));
-    gemm::gemm(kernels.or_portable(), (m, n, k), a, b, Bias::None, c);
+    gemm::gemm(kernels.or_portable(), (m, n, k), a, b, c);
 }

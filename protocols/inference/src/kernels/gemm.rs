@@ -60,8 +60,19 @@ pub(crate) struct Product<'a> {
     pub(crate) bias: Bias<'a>,
 }
 
-/// `c = a · b + bias` with `a` m×k, `b` k×n, `c` row-major m×n.
+/// `c = a · b` with `a` m×k, `b` k×n, `c` row-major m×n.
 pub(crate) fn gemm(
+    kernels: Kernels,
+    dims: (usize, usize, usize),
+    a: Mat<'_>,
+    b: Mat<'_>,
+    c: &mut [f32],
+) {
+    gemm_plus(kernels, dims, a, b, Bias::None, c);
+}
+
+/// `c = a · b + bias` with `a` m×k, `b` k×n, `c` row-major m×n.
+pub(crate) fn gemm_plus(
     kernels: Kernels,
     (m, n, k): (usize, usize, usize),
     a: Mat<'_>,

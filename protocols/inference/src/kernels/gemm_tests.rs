@@ -23,7 +23,7 @@ fn numbers(len: usize, seed: u64, hostile: bool) -> Vec<f32> {
             s ^= s << 13;
             s ^= s >> 7;
             s ^= s << 17;
-            if hostile && s % 37 == 0 {
+            if hostile && s.is_multiple_of(37) {
                 f32::from_bits(ODD[i % 8])
             } else {
                 (s >> 40) as f32 / 8_388_608.0 - 1.0
@@ -105,10 +105,10 @@ fn every_path_layout_and_thread_count_computes_the_rule() {
                                 );
                                 c.fill(-7.0);
                             };
-                            gemm::gemm(kernels, (m, n, k), x, y, bias, &mut c);
+                            gemm::gemm_plus(kernels, (m, n, k), x, y, bias, &mut c);
                             check("rows, rows", &mut c);
                             let (x2, y2) = (xt.transposed(), yt.transposed());
-                            gemm::gemm(kernels, (m, n, k), x2, y2, bias, &mut c);
+                            gemm::gemm_plus(kernels, (m, n, k), x2, y2, bias, &mut c);
                             check("columns, columns", &mut c);
                             let left = Packed::new(Cut::new(kernels, Side::Left, m), k, &xt);
                             let right =
@@ -148,7 +148,7 @@ fn a_row_alone_equals_the_row_in_a_batch() {
     for kernels in Kernels::available() {
         let mut all = vec![0f32; m * n];
         let y = Mat::rows(&b, n);
-        gemm::gemm(
+        gemm::gemm_plus(
             kernels,
             (m, n, k),
             Mat::rows(&a, k),
@@ -159,7 +159,7 @@ fn a_row_alone_equals_the_row_in_a_batch() {
         for i in [0, 7, 22] {
             let mut one = vec![0f32; n];
             let row = Mat::rows(&a[i * k..(i + 1) * k], k);
-            gemm::gemm(kernels, (1, n, k), row, y, Bias::None, &mut one);
+            gemm::gemm_plus(kernels, (1, n, k), row, y, Bias::None, &mut one);
             assert_eq!(
                 bits(&one),
                 bits(&all[i * n..(i + 1) * n]),

@@ -99,7 +99,8 @@ pub(crate) fn threads() -> usize {
 /// that cannot be had are done without.
 pub(crate) fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
     let n = n.clamp(1, MAX_THREADS);
-    if n == 1 {
+    // Within another call of this, that one's threads serve.
+    if n == 1 || CURRENT.with(|c| c.borrow().is_some()) {
         return f();
     }
     let office = Arc::new(Office::default());

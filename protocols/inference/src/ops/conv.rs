@@ -99,7 +99,7 @@ impl Operator for Conv {
                 let c = &mut out[(n * self.group + g) * maps * inner..][..maps * inner];
                 if window.is_identity() {
                     let image = Mat::rows(image, area);
-                    gemm::gemm(kernels, (maps, inner, k), a, image, gemm::Bias::None, c);
+                    gemm::gemm(kernels, (maps, inner, k), a, image, c);
                 } else {
                     let (left, right) = (a.transposed(), Columns { window, image });
                     let out = gemm::Product {

@@ -139,7 +139,7 @@ fn floats(
         if let Some(c) = chunks.next() {
             let a = Mat::rows(&x[i as usize * am..][..am], p.k);
             let b = Mat::rows(&y[j as usize * bm..][..bm], p.n);
-            gemm::gemm(kernels, (p.m, p.n, p.k), a, b, Bias::None, c);
+            gemm::gemm(kernels, (p.m, p.n, p.k), a, b, c);
         }
     });
     out
@@ -179,7 +179,7 @@ fn times_constant(
                 bias,
             },
         ),
-        _ => gemm::gemm(kernels, (m, n, k), a, b, bias, c),
+        _ => gemm::gemm_plus(kernels, (m, n, k), a, b, bias, c),
     }
 }
 

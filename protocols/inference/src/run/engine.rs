@@ -18,7 +18,7 @@ use super::header::{RUNTIME_VERSION, TraceHeader, inputs_root};
 use super::limits::{RunLimits, live_weight, step_rule};
 use super::state::{Element, LiveValue, MachineState, Status};
 use crate::gas;
-use crate::kernels::{FloatEnvironment, Kernels, check_float_environment};
+use crate::kernels::{FloatEnvironment, Kernels, check_float_environment, split};
 use crate::ops::{Desc, Fault, Input, Inputs};
 use crate::program::{InputError, Instruction, Program, ValueId};
 use crate::tensor::{Digest, Tensor, encoded_len};
@@ -115,6 +115,9 @@ pub struct Run<'p> {
     pub(super) program: &'p Program,
     limits: RunLimits,
     kernels: Kernels,
+    threads: usize,
+    #[cfg(feature = "bench")]
+    unhashed: bool,
     state: MachineState,
     live: Live,
 }
@@ -192,6 +195,9 @@ impl<'p> Run<'p> {
             program,
             limits: *limits,
             kernels: Kernels::best(),
+            threads: 1,
+            #[cfg(feature = "bench")]
+            unhashed: false,
             state,
             live,
         })
@@ -200,6 +206,29 @@ impl<'p> Run<'p> {
     /// Uses these kernels from now on; the bits are the same with all.
     pub fn set_kernels(&mut self, kernels: Kernels) {
         self.kernels = kernels.or_portable();
+    }
+
+    /// Uses up to this many threads (1 to 64, 1 at first) from now on; the bits
+    /// are the same with any number. Threads start and end within a step, or
+    /// within [`Run::finish`].
+    pub fn set_threads(&mut self, threads: usize) {
+        self.threads = threads;
+    }
+
+    /// Leaves out the digests of live values, to measure what they cost: the
+    /// trace is worthless.
+    #[cfg(feature = "bench")]
+    pub fn leave_unhashed(&mut self) {
+        self.unhashed = true;
+    }
+
+    /// Executes all steps that are left, and hands each one's record on.
+    pub fn finish(&mut self, mut each: impl FnMut(StepRecord)) {
+        split::with_threads(self.threads, || {
+            while let Some(record) = self.step() {
+                each(record);
+            }
+        });
     }
 
     /// The current state.
@@ -228,7 +257,7 @@ impl<'p> Run<'p> {
     /// Executes one step; `None` when the run has ended.
     pub fn step(&mut self) -> Option<StepRecord> {
         // A complete run has every value that it lists.
-        self.try_step().ok().flatten()
+        split::with_threads(self.threads, || self.try_step().ok().flatten())
     }
 
     /// [`Run::step`], which may lack values when re-executing from a witness.
@@ -388,6 +417,10 @@ impl<'p> Run<'p> {
 
     /// The live values' lines; digests are computed once.
     fn lines(&mut self) -> Vec<LiveValue> {
+        #[cfg(feature = "bench")]
+        if self.unhashed {
+            return Vec::new();
+        }
         self.live
             .slots
             .iter_mut()

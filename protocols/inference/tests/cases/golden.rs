@@ -31,21 +31,25 @@ fn the_small_classifier_has_these_bytes() {
     assert_eq!(got, include_str!("small_cnn.golden"));
 }
 
-/// The trace of a run on given kernels.
-fn trace(program: &aether_inference::Program, inputs: &[Tensor], k: Kernels) -> Vec<[u8; 31]> {
+/// The trace of a run on given kernels and threads.
+fn trace(
+    program: &aether_inference::Program,
+    inputs: &[Tensor],
+    k: Kernels,
+    threads: usize,
+) -> Vec<[u8; 31]> {
     let header = header(program, inputs);
     let mut run = Run::start(program, &header, inputs, &RunLimits::default()).expect("starts");
     run.set_kernels(k);
+    run.set_threads(threads);
     let mut trace = vec![header.element()];
-    while let Some(record) = run.step() {
-        trace.push(record.element);
-    }
+    run.finish(|record| trace.push(record.element));
     assert_eq!(run.state().status, Status::Done);
     trace
 }
 
 #[test]
-fn every_instruction_set_gives_the_same_trace() {
+fn every_instruction_set_and_number_of_threads_gives_the_same_trace() {
     let unary = [
         "Exp",
         "Log",
@@ -90,14 +94,16 @@ fn every_instruction_set_gives_the_same_trace() {
         all.push((program, vec![special_values()]));
     }
     for (program, inputs) in &all {
-        let want = trace(program, inputs, Kernels::Portable);
+        let want = trace(program, inputs, Kernels::Portable, 1);
         for k in Kernels::available() {
-            assert_eq!(
-                trace(program, inputs, k),
-                want,
-                "{k:?} {:?}",
-                program.operator(0)
-            );
+            for threads in [1, 2, 7] {
+                assert_eq!(
+                    trace(program, inputs, k, threads),
+                    want,
+                    "{k:?}, {threads} threads, {:?}",
+                    program.operator(0)
+                );
+            }
         }
     }
     println!(
