@@ -170,13 +170,33 @@ impl Operator for Cast {
     }
 }
 
+/// A tensor of zeros with ones at the given places.
+pub(super) fn filled(d: &Desc, ones: &[usize]) -> Result<Tensor, Fault> {
+    macro_rules! fill {
+        ($($v:ident: $one:expr),*) => {
+            match d.dtype {
+                $(DType::$v => {
+                    let one = $one;
+                    let mut v = vec![Default::default(); d.len() as usize];
+                    ones.iter().for_each(|&i| v[i] = one);
+                    super::tensor(&d.shape, v)
+                })*
+            }
+        };
+    }
+    fill!(
+        F32: 1f32, F64: 1f64, F16: F16::from_f32(1.0), Bool: true,
+        U8: 1u8, I8: 1i8, U16: 1u16, I16: 1i16, U32: 1u32, I32: 1i32, U64: 1u64, I64: 1i64
+    )
+}
+
 fn convert<T: Copy, U: Element>(x: &[T], f: impl Fn(T) -> U) -> Vec<U> {
     x.iter().map(|&x| f(x)).collect()
 }
 
 /// Conversions by Rust's `as`, which has exactly the rules above. Halves take
 /// the exact way through `f64`.
-trait Scalar: Copy {
+pub(super) trait Scalar: Copy {
     fn f32(self) -> f32;
     fn f64(self) -> f64;
     fn u8(self) -> u8;

@@ -7,10 +7,14 @@
 //! deterministic end of the run, never a panic.
 
 mod arith;
+mod bits;
+mod blocks;
 mod conv;
 mod create;
+mod cumulate;
 mod float;
 mod gather;
+mod gather_nd;
 mod half;
 mod layers;
 mod layout;
@@ -19,10 +23,13 @@ mod logic;
 mod node;
 mod norm;
 mod number;
+mod order;
 mod pad;
+mod pick;
 mod pool;
 mod reduce;
 mod registry;
+mod scatter;
 mod shape;
 mod slice;
 mod window;

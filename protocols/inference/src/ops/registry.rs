@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::half::{Half, Widened};
 use super::{BuildError, Node, Operator};
 use super::{arith, conv, create, float, gather, layout, linear, logic, norm, pad, pool, reduce};
+use super::{bits, blocks, cumulate, gather_nd, order, pick, scatter};
 use super::{layers, shape, slice};
 
 pub(super) type Built = Result<Arc<dyn Operator>, BuildError>;
@@ -178,7 +179,32 @@ static OPERATORS: &[SupportedOperator] = &[
     own("Slice", 1, ANY, slice::build),
     own("Pad", 1, ANY, pad::build),
     own("Gather", 1, ANY, gather::build),
+    own("GatherElements", 11, ANY, gather_nd::elements),
+    own("GatherND", 11, ANY, gather_nd::nd),
+    own("Scatter", 9, ANY, scatter::build),
+    own("ScatterElements", 11, ANY, scatter::build),
+    own("ScatterND", 11, ANY, scatter::build),
+    own("Tile", 1, ANY, blocks::tile),
+    own("DepthToSpace", 1, ANY, blocks::blocks),
+    own("SpaceToDepth", 1, ANY, blocks::blocks),
+    own("ReverseSequence", 10, ANY, blocks::reverse),
+    own("Trilu", 14, ANY, blocks::trilu),
+    own("CenterCropPad", 18, ANY, blocks::center),
+    own("Compress", 9, ANY, pick::compress),
+    own("NonZero", 9, ANY, pick::non_zero),
+    own("OneHot", 9, ANY, pick::one_hot),
+    own("TopK", 1, NUMERIC, order::top_k),
+    own("Unique", 11, ANY, order::unique),
+    wide("Hardmax", 1, "f16 f32 f64", order::hardmax),
+    wide("CumSum", 11, NUMERIC, cumulate::sum),
+    // Bits.
+    own("BitShift", 11, "integer", bits::binary),
+    own("BitwiseAnd", 18, "integer", bits::binary),
+    own("BitwiseOr", 18, "integer", bits::binary),
+    own("BitwiseXor", 18, "integer", bits::binary),
+    own("BitwiseNot", 18, "integer", bits::not),
     // Making tensors.
+    own("EyeLike", 9, ANY, blocks::eye_like),
     own("ConstantOfShape", 9, ANY, create::constant_of_shape),
     own("Range", 11, "f32 f64 i16 i32 i64", create::range),
     own("Cast", 1, ANY, create::cast),
