@@ -10,6 +10,7 @@ mod gemm_tests;
 mod gemm_tile;
 #[cfg(target_arch = "x86_64")]
 mod gemm_x86;
+pub(crate) mod igemm;
 pub(crate) mod im2col;
 pub(crate) mod math;
 pub(crate) mod pack;

@@ -25,17 +25,17 @@ pub(super) fn matmul(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
 }
 
 /// The batched product's geometry.
-struct Product {
-    m: usize,
-    n: usize,
-    k: usize,
-    batch: Vec<usize>,
-    a_lane: Vec<isize>,
-    b_lane: Vec<isize>,
-    out: Vec<usize>,
+pub(super) struct Product {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) batch: Vec<usize>,
+    pub(super) a_lane: Vec<isize>,
+    pub(super) b_lane: Vec<isize>,
+    pub(super) out: Vec<usize>,
 }
 
-fn product(a: &[usize], b: &[usize]) -> Result<Product, Fault> {
+pub(super) fn product(a: &[usize], b: &[usize]) -> Result<Product, Fault> {
     let disagree = Fault::Trap("matrix shapes do not agree");
     let (Some(&ka), Some(_)) = (a.last(), b.last()) else {
         return Err(Fault::Trap("a matrix product needs dimensions"));

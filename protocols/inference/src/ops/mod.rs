@@ -27,6 +27,8 @@ mod order;
 mod pad;
 mod pick;
 mod pool;
+mod quant;
+mod recurrent;
 mod reduce;
 mod registry;
 mod scatter;

@@ -183,6 +183,18 @@ impl<'a> Node<'a> {
         }
     }
 
+    pub(crate) fn texts(&self, name: &'static str) -> Result<Option<Vec<&'a str>>, BuildError> {
+        let bad = BuildError::BadAttribute(name);
+        match self.get(name) {
+            None => Ok(None),
+            Some(Attr::Strs(v)) => {
+                let texts = v.iter().map(|s| std::str::from_utf8(s).ok()).collect();
+                Option::map_or(texts, Err(bad), |t| Ok(Some(t)))
+            }
+            Some(_) => Err(bad),
+        }
+    }
+
     pub(crate) fn text(
         &self,
         name: &'static str,

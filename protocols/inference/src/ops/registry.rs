@@ -10,7 +10,7 @@ use super::half::{Half, Widened};
 use super::{BuildError, Node, Operator};
 use super::{arith, conv, create, float, gather, layout, linear, logic, norm, pad, pool, reduce};
 use super::{bits, blocks, cumulate, gather_nd, order, pick, scatter};
-use super::{layers, shape, slice};
+use super::{layers, quant, recurrent, shape, slice};
 
 pub(super) type Built = Result<Arc<dyn Operator>, BuildError>;
 
@@ -80,7 +80,12 @@ pub(super) const NUMERIC: &str = "numeric";
 pub(super) const ANY: &str = "any";
 
 /// Every table.
-static FAMILIES: &[&[SupportedOperator]] = &[OPERATORS, layers::OPERATORS];
+static FAMILIES: &[&[SupportedOperator]] = &[
+    OPERATORS,
+    layers::OPERATORS,
+    quant::OPERATORS,
+    recurrent::OPERATORS,
+];
 
 /// The common operators.
 static OPERATORS: &[SupportedOperator] = &[
