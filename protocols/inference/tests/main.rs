@@ -8,6 +8,8 @@ mod digests;
 mod environment;
 #[path = "cases/golden.rs"]
 mod golden;
+#[path = "cases/independent.rs"]
+mod independent;
 #[path = "cases/limits.rs"]
 mod limits;
 #[path = "cases/proofs.rs"]

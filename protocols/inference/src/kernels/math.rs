@@ -144,7 +144,8 @@ fn log1p64(y: f64) -> f64 {
     let s = y / (2.0 + y);
     let small = 2.0 * s * poly(s * s, &ATANH);
     let large = log64(1.0 + y);
-    if y < 0.25 { small } else { large }
+    // A NaN takes the left branch: the other one works on bits and would lose it.
+    if y >= 0.25 { large } else { small }
 }
 
 /// e^x.
@@ -585,5 +586,13 @@ mod tests {
         assert_eq!((erf(4.0), erf(f32::INFINITY), erf(-9.0)), (1.0, 1.0, -1.0));
         assert_eq!(tanh(-0.0).to_bits(), 0x8000_0000);
         assert_eq!(exp(-100.0).to_bits(), 27, "denormals are kept");
+        let functions = [
+            exp, log, tanh, sigmoid, softplus, expm1, erf, gelu, gelu_tanh, sqrt,
+        ];
+        for f in functions {
+            for bits in [0x7fc0_0000, 0xffc1_2345, 0x7f80_0001] {
+                assert!(f(f32::from_bits(bits)).is_nan());
+            }
+        }
     }
 }
