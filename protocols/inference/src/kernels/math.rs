@@ -26,7 +26,7 @@ pub(crate) fn canon(x: f32) -> f32 {
 /// [`canon`] of an `f64`: `0x7ff8000000000000`.
 #[inline(always)]
 pub(crate) fn canon64(x: f64) -> f64 {
-    if x.is_nan() {
+    if x.to_bits() & (u64::MAX >> 1) > 0x7ff0_0000_0000_0000 {
         f64::from_bits(0x7ff8_0000_0000_0000)
     } else {
         x
