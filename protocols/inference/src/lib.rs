@@ -32,11 +32,14 @@ mod onnx {
 pub use codec::CodecError;
 pub use kernels::{FloatEnvironment, Kernels};
 pub use ops::{BuildError, SupportedOperator, supported_operators};
-pub use program::{Dim, InputError, Limits, ModelError, ModelId, Program, ValueId, ValueInfo};
+pub use program::{
+    Dim, ExternalData, InputError, Limits, Missing, ModelError, ModelId, Program, ValueId,
+    ValueInfo,
+};
 pub use run::{
-    Before, Element, LiveValue, MachineState, Outcome, RUNTIME_VERSION, Run, RunError, RunLimits,
-    Status, StepRecord, StepResult, StepWitness, TraceHeader, WitnessError, execute, execute_step,
-    execute_step_on, inputs_root, make_witness, step_rule,
+    Before, Element, Frame, LiveValue, MachineState, Outcome, RUNTIME_VERSION, Run, RunError,
+    RunLimits, Status, StepRecord, StepResult, StepWitness, TraceHeader, WitnessError, execute,
+    execute_step, execute_step_on, inputs_root, make_witness, step_rule,
 };
 pub use tensor::{
     BundleLimits, DType, Data, Digest, Element as TensorElement, F16, MAX_DIM, MAX_RANK, PbError,

@@ -7,6 +7,7 @@
 //! deterministic end of the run, never a panic.
 
 mod arith;
+mod axis;
 mod bits;
 mod blocks;
 mod conv;
@@ -39,6 +40,7 @@ mod window;
 use std::cell::Cell;
 use std::fmt;
 
+pub(crate) use axis::move_axis;
 pub use node::BuildError;
 pub(crate) use node::{Attr, Node};
 pub(crate) use registry::build;

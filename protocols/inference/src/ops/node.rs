@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use crate::codec::Writer;
-use crate::tensor::Tensor;
+use crate::tensor::{PbError, Tensor};
 
 /// Largest stride, dilation, pad or kernel extent.
 pub(crate) const GEOMETRY: i64 = 1 << 16;
@@ -81,6 +81,9 @@ pub enum BuildError {
     /// A combination that this crate does not compute.
     #[error("not supported: {0}")]
     Unsupported(&'static str),
+    /// A tensor among the attributes that is malformed or not supported.
+    #[error("constant: {0}")]
+    Constant(PbError),
     /// Too few or too many inputs or outputs.
     #[error("wrong number of inputs or outputs")]
     Arity,

@@ -19,6 +19,10 @@ pub struct Limits {
     pub max_signature: usize,
     /// Longest name of an input, output or symbolic dimension, bytes.
     pub max_name_bytes: usize,
+    /// Most bytes of functions' bodies after they are put in place of calls.
+    pub max_expanded_bytes: usize,
+    /// Most bytes of weights outside the file.
+    pub max_external_bytes: u64,
 }
 
 impl Default for Limits {
@@ -29,6 +33,8 @@ impl Default for Limits {
             max_parts: 1 << 20,
             max_signature: 256,
             max_name_bytes: 256,
+            max_expanded_bytes: 64 << 20,
+            max_external_bytes: 8 << 30,
         }
     }
 }
@@ -51,7 +57,7 @@ pub enum ModelError {
     /// Not a protobuf encoding of a model.
     #[error("not a model: {0}")]
     Malformed(String),
-    /// Messages nested too deep.
+    /// Messages, bodies or functions nested too deep.
     #[error("nested too deep")]
     TooDeep,
     /// More parts or instructions than allowed.
@@ -83,6 +89,9 @@ pub enum ModelError {
     /// An input or output without a supported tensor type.
     #[error("signature of `{0}`: no supported tensor type or bad dimension")]
     Signature(String),
+    /// Something that this crate does not have.
+    #[error("not supported: {0}")]
+    Unsupported(&'static str),
     /// A node that cannot be built.
     #[error("node {index} ({op}): {error}")]
     Node {
@@ -104,11 +113,12 @@ impl ModelError {
                 BuildError::UnknownOperator
                     | BuildError::UnknownAttribute(_)
                     | BuildError::Unsupported(_)
+                    | BuildError::Constant(PbError::DType(_) | PbError::External)
             ),
             ModelError::Constant { error, .. } => {
                 matches!(error, PbError::DType(_) | PbError::External)
             }
-            ModelError::Signature(_) => true,
+            ModelError::Signature(_) | ModelError::Unsupported(_) => true,
             _ => false,
         }
     }

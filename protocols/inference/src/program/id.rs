@@ -4,7 +4,7 @@
 //! header (format version `u32`, graph signature), one leaf per instruction,
 //! one per constant in order of value id (id, tensor digest).
 
-use super::{Dim, Instruction, ModelId, Program, ValueInfo};
+use super::{Code, Dim, Instruction, ModelId, Program, ValueInfo};
 use crate::codec::Writer;
 use crate::merkle;
 
@@ -81,5 +81,8 @@ fn instruction(i: &Instruction) -> Vec<u8> {
     }
     w.count(i.frees.len());
     i.frees.iter().for_each(|&v| w.u32(v));
+    if let Code::Control(c) = &i.code {
+        c.write(&mut w);
+    }
     w.finish()
 }

@@ -1,73 +1,125 @@
 //! From ONNX bytes to a [`Program`].
 //!
 //! Rules: nodes keep the file's order, which ONNX requires to be topological; a
-//! value has one definition; every name resolves; only the default operator
-//! domain; no subgraphs yet; `Constant` nodes become constants; an output that
-//! is an input or a constant passes through an `Identity`. Constants that
-//! nothing uses are dropped.
+//! value has one definition; every name resolves; `Constant` nodes become
+//! constants; an output that is an input, a constant or another output passes
+//! through an `Identity`. Constants that nothing uses are dropped. Nodes are
+//! lowered in `nodes.rs`, bodies in `bodies.rs`, calls in `functions.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
-use super::attrs::{attribute, constant};
 use super::error::{Limits, ModelError};
+use super::external::{ExternalData, Sources};
+use super::functions::Functions;
+use super::names::{Def, Found, Names};
+use super::nodes::Missing;
 use super::scan::scan;
-use super::{Dim, Instruction, ModelId, Program, ValueId, ValueInfo, id};
+use super::{Dim, Instruction, ModelId, Program, Scope, ValueId, ValueInfo, id, liveness};
 use crate::onnx::{
-    GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto,
-    tensor_shape_proto::dimension::Value as DimValue, type_proto::Value as TypeValue,
+    AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, TensorProto, TypeProto,
+    ValueInfoProto, tensor_shape_proto::dimension::Value as DimValue,
+    type_proto::Value as TypeValue,
 };
-use crate::ops::{self, Attr, BuildError, Node};
-use crate::tensor::{DType, MAX_RANK, Tensor, from_proto};
+use crate::tensor::{DType, MAX_RANK, Tensor};
 
-/// What a name stands for.
-enum Def {
-    Value(ValueId),
-    /// A constant that no instruction has used yet.
-    Constant(Tensor),
-}
+/// Newest operator set understood.
+const OPSET_MAX: i64 = 26;
 
-struct Lowering<'a> {
-    limits: &'a Limits,
-    version: u32,
-    names: BTreeMap<String, Def>,
-    /// Names that some node makes, to tell cycles from absences.
-    made: BTreeSet<String>,
-    next: ValueId,
-    constants: BTreeMap<ValueId, Tensor>,
-    instructions: Vec<Instruction>,
+/// A model on its way to a program.
+pub(super) struct Lowering<'a> {
+    pub(super) limits: &'a Limits,
+    /// Version of the default operator set where we are.
+    pub(super) version: u32,
+    pub(super) names: Names,
+    pub(super) constants: BTreeMap<ValueId, Tensor>,
+    pub(super) instructions: Vec<Instruction>,
+    pub(super) scopes: Vec<Scope>,
+    /// The scope where we are, and how deep it is.
+    pub(super) scope: u32,
+    pub(super) depth: usize,
+    /// The scope that defines each value; its length is the next value's id.
+    homes: Vec<u32>,
+    pub(super) sources: Sources<'a>,
+    pub(super) functions: Functions,
+    /// Attributes of the function call where we are.
+    pub(super) call: Option<BTreeMap<String, AttributeProto>>,
+    pub(super) calls: usize,
+    /// Nodes, and bytes of functions' bodies, that may still be lowered.
+    pub(super) nodes_left: usize,
+    pub(super) bytes_left: usize,
+    /// What is not supported, when that is the question.
+    pub(super) missing: Option<BTreeSet<Missing>>,
     symbols: Vec<String>,
     symbol_ids: BTreeMap<String, u32>,
 }
 
-pub(super) fn lower(bytes: &[u8], limits: &Limits) -> Result<Program, ModelError> {
+pub(super) fn lower<'a>(
+    bytes: &[u8],
+    limits: &'a Limits,
+    external: Option<&'a mut dyn ExternalData>,
+) -> Result<Program, ModelError> {
+    let (mut lowering, graph) = prepare(bytes, limits, external)?;
+    lowering.run(graph)
+}
+
+/// Everything that the model needs and this crate does not have.
+pub(super) fn missing<'a>(
+    bytes: &[u8],
+    limits: &'a Limits,
+    external: Option<&'a mut dyn ExternalData>,
+) -> Result<Vec<Missing>, ModelError> {
+    let (mut lowering, graph) = prepare(bytes, limits, external)?;
+    lowering.missing = Some(BTreeSet::new());
+    lowering.run(graph)?;
+    Ok(lowering.missing.into_iter().flatten().collect())
+}
+
+fn prepare<'a>(
+    bytes: &[u8],
+    limits: &'a Limits,
+    external: Option<&'a mut dyn ExternalData>,
+) -> Result<(Lowering<'a>, GraphProto), ModelError> {
     if bytes.len() > limits.max_model_bytes {
         let (given, max) = (bytes.len(), limits.max_model_bytes);
         return Err(ModelError::TooLarge { given, max });
     }
     scan(bytes, limits.max_parts)?;
     let model = ModelProto::decode(bytes).map_err(|e| ModelError::Malformed(e.to_string()))?;
-    let version = opset(&model)?;
+    let version = opset(&model.opset_import)?.ok_or(ModelError::Opset("not imported"))?;
+    let functions = Functions::new(model.functions)?;
     let graph = model.graph.ok_or(ModelError::Missing("graph"))?;
-    Lowering {
+    let lowering = Lowering {
         limits,
         version,
-        names: BTreeMap::new(),
-        made: BTreeSet::new(),
-        next: 0,
+        names: Names::default(),
         constants: BTreeMap::new(),
         instructions: Vec::new(),
+        scopes: vec![Scope::default()],
+        scope: 0,
+        depth: 0,
+        homes: Vec::new(),
+        sources: Sources {
+            external,
+            left: limits.max_external_bytes,
+        },
+        functions,
+        call: None,
+        calls: 0,
+        nodes_left: limits.max_parts,
+        bytes_left: limits.max_expanded_bytes,
+        missing: None,
         symbols: Vec::new(),
         symbol_ids: BTreeMap::new(),
-    }
-    .run(graph)
+    };
+    Ok((lowering, graph))
 }
 
-/// Version of the default domain's operator set.
-fn opset(model: &ModelProto) -> Result<u32, ModelError> {
+/// Version of the default domain's operator set, if it is imported.
+pub(super) fn opset(imports: &[OperatorSetIdProto]) -> Result<Option<u32>, ModelError> {
     let mut found = None;
-    for set in &model.opset_import {
+    for set in imports {
         if is_default(set.domain.as_deref()) {
             let version = set.version.unwrap_or(0);
             if found.replace(version).is_some() {
@@ -76,40 +128,26 @@ fn opset(model: &ModelProto) -> Result<u32, ModelError> {
         }
     }
     match found {
-        Some(v @ 1..=26) => Ok(v as u32),
+        Some(v @ 1..=OPSET_MAX) => Ok(Some(v as u32)),
         Some(_) => Err(ModelError::Opset("version is not supported")),
-        None => Err(ModelError::Opset("not imported")),
+        None => Ok(None),
     }
 }
 
-fn is_default(domain: Option<&str>) -> bool {
+pub(super) fn is_default(domain: Option<&str>) -> bool {
     matches!(domain, None | Some("" | "ai.onnx"))
 }
 
 impl Lowering<'_> {
-    fn run(mut self, graph: GraphProto) -> Result<Program, ModelError> {
-        if !graph.sparse_initializer.is_empty() {
-            return Err(ModelError::Malformed(
-                "sparse initialisers are not supported".into(),
-            ));
-        }
+    fn run(&mut self, graph: GraphProto) -> Result<Program, ModelError> {
         if graph.output.len() > self.limits.max_signature {
             return Err(ModelError::TooMany("outputs"));
         }
         if graph.output.is_empty() {
             return Err(ModelError::Missing("outputs"));
         }
-        let mut initialisers = BTreeMap::new();
-        for mut proto in graph.initializer {
-            let name = proto.name.take().unwrap_or_default();
-            let tensor = from_proto(proto).map_err(|error| ModelError::Constant {
-                name: name.clone(),
-                error,
-            })?;
-            if name.is_empty() || initialisers.insert(name.clone(), tensor).is_some() {
-                return Err(ModelError::Name(name));
-            }
-        }
+        self.names.open(made(&graph), false);
+        let initialisers = self.initialisers(graph.initializer, graph.sparse_initializer.len())?;
         // Old models list initialisers among the inputs as well; those are constants.
         let mut inputs = Vec::new();
         for proto in graph.input {
@@ -123,202 +161,149 @@ impl Lowering<'_> {
             if inputs.len() == self.limits.max_signature {
                 return Err(ModelError::TooMany("inputs"));
             }
-            let info = self.signature(proto, self.next)?;
+            let id = self.value();
+            let info = self.signature(proto, id)?;
             if info.dtype.is_none() {
-                return Err(ModelError::Signature(info.name));
+                self.tolerate(ModelError::Signature(info.name.clone()))?;
             }
-            self.define(info.name.clone(), Def::Value(self.next))?;
-            self.next += 1;
+            self.names.define(info.name.clone(), Def::Value(id))?;
             inputs.push(info);
         }
-        for (name, tensor) in initialisers {
-            self.define(name, Def::Constant(tensor))?;
-        }
-        self.made = graph
-            .node
-            .iter()
-            .flat_map(|n| n.output.iter().cloned())
-            .collect();
+        self.define_all(initialisers)?;
         for (index, node) in graph.node.into_iter().enumerate() {
             self.node(index, node)?;
         }
-        let mut outputs = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut outputs: Vec<ValueInfo> = Vec::new();
         for proto in graph.output {
             let name = proto.name.clone().unwrap_or_default();
-            if !seen.insert(name.clone()) {
+            if outputs.iter().any(|o| o.name == name) {
                 return Err(ModelError::Name(name));
             }
-            let id = self.output(&name, inputs.len())?;
+            let id = self.required(&name)?;
+            let own = (id as usize) >= inputs.len()
+                && !self.constants.contains_key(&id)
+                && outputs.iter().all(|o| o.id != id);
+            let id = if own { id } else { self.identity(id)? };
             outputs.push(self.signature(proto, id)?);
         }
-        self.liveness(inputs.len(), &outputs);
-        self.constants.values_mut().for_each(Tensor::keep_prepared);
+        let mut constants = std::mem::take(&mut self.constants);
+        let mut instructions = std::mem::take(&mut self.instructions);
+        let scopes = std::mem::take(&mut self.scopes);
+        let (homes, count) = (&self.homes, inputs.len());
+        liveness::liveness(
+            &mut instructions,
+            &scopes,
+            homes,
+            &constants,
+            count,
+            &outputs,
+        );
+        // A call may name a constant that the function does not use.
+        let used: BTreeSet<ValueId> = instructions
+            .iter()
+            .flat_map(|i| i.inputs.iter().flatten().copied())
+            .collect();
+        constants.retain(|id, _| used.contains(id));
+        constants.values_mut().for_each(Tensor::keep_prepared);
         let mut program = Program {
             inputs,
             outputs,
-            symbols: self.symbols,
-            constants: self.constants,
-            instructions: self.instructions,
+            symbols: std::mem::take(&mut self.symbols),
+            constants,
+            instructions,
+            scopes,
             id: ModelId([0; 32]),
         };
         program.id = id::model_id(&program);
         Ok(program)
     }
 
-    fn define(&mut self, name: String, def: Def) -> Result<(), ModelError> {
-        if name.is_empty() || self.names.contains_key(&name) {
-            return Err(ModelError::Name(name));
+    /// A graph's initialisers by name.
+    pub(super) fn initialisers(
+        &mut self,
+        list: Vec<TensorProto>,
+        sparse: usize,
+    ) -> Result<BTreeMap<String, Option<Tensor>>, ModelError> {
+        if sparse > 0 {
+            self.tolerate(ModelError::Unsupported("sparse initialisers"))?;
         }
-        self.names.insert(name, def);
-        Ok(())
-    }
-
-    /// The value id of a name; a constant gets its id here, at its first use.
-    fn resolve(&mut self, name: &str) -> Result<ValueId, ModelError> {
-        match self.names.get_mut(name) {
-            Some(Def::Value(id)) => Ok(*id),
-            Some(def) => {
-                let id = self.next;
-                self.next += 1;
-                if let Def::Constant(tensor) = std::mem::replace(def, Def::Value(id)) {
-                    self.constants.insert(id, tensor);
+        let mut all = BTreeMap::new();
+        for mut proto in list {
+            let name = proto.name.take().unwrap_or_default();
+            let tensor = match self.sources.tensor(proto) {
+                Ok(tensor) => Some(tensor),
+                Err(error) => {
+                    let name = name.clone();
+                    self.tolerate(ModelError::Constant { name, error })?;
+                    None
                 }
-                Ok(id)
-            }
-            None if self.made.contains(name) => Err(ModelError::Cyclic(name.to_owned())),
-            None => Err(ModelError::Undefined(name.to_owned())),
-        }
-    }
-
-    fn node(&mut self, index: usize, node: NodeProto) -> Result<(), ModelError> {
-        let mut op = node.op_type.unwrap_or_default();
-        let fail = |op: &str, error| ModelError::Node {
-            index,
-            op: op.to_owned(),
-            error,
-        };
-        if !is_default(node.domain.as_deref()) {
-            let domain = node.domain.unwrap_or_default();
-            op = format!("{domain}.{op}");
-            // The one foreign domain of which some operators are known; its
-            // operators have no versions.
-            if domain != "com.microsoft" {
-                return Err(fail(&op, BuildError::UnknownOperator));
-            }
-        }
-        let mut attrs = BTreeMap::new();
-        for proto in node.attribute {
-            let name = proto.name.clone().unwrap_or_default();
-            let value = attribute(proto).map_err(|e| fail(&op, e))?;
-            if attrs.insert(name.clone(), value).is_some() {
+            };
+            if name.is_empty() || all.insert(name.clone(), tensor).is_some() {
                 return Err(ModelError::Name(name));
             }
         }
-        if op == "Constant" {
-            let [name] = node.output.as_slice() else {
-                return Err(fail(&op, BuildError::Arity));
-            };
-            let tensor = constant(&attrs).map_err(|e| fail(&op, e))?;
-            return self.define(name.clone(), Def::Constant(tensor));
-        }
-        let mut inputs = Vec::with_capacity(node.input.len());
-        for name in &node.input {
-            inputs.push(if name.is_empty() {
-                None
-            } else {
-                Some(self.resolve(name)?)
-            });
-        }
-        while inputs.last() == Some(&None) {
-            inputs.pop();
-        }
-        let mut outputs = Vec::with_capacity(node.output.len());
-        for name in node.output {
-            outputs.push(if name.is_empty() {
-                None
-            } else {
-                let id = self.next;
-                self.next += 1;
-                self.define(name, Def::Value(id))?;
-                Some(id)
-            });
-        }
-        while outputs.last() == Some(&None) {
-            outputs.pop();
-        }
-        self.push(op, attrs, inputs, outputs)
-            .map_err(|(op, e)| fail(&op, e))?;
-        if self.instructions.len() > self.limits.max_instructions {
-            return Err(ModelError::TooMany("instructions"));
-        }
-        Ok(())
+        Ok(all)
     }
 
-    fn push(
+    /// Defines initialisers. One whose tensor is not supported (which ends
+    /// everything but the question what is missing) becomes a mere value.
+    pub(super) fn define_all(
         &mut self,
-        name: String,
-        attrs: BTreeMap<String, Attr>,
-        inputs: Vec<Option<ValueId>>,
-        outputs: Vec<Option<ValueId>>,
-    ) -> Result<(), (String, BuildError)> {
-        let node = Node::new(&name, self.version, inputs.len(), outputs.len(), &attrs);
-        let op = match ops::build(&node) {
-            Ok(op) => op,
-            Err(e) => return Err((name, e)),
-        };
-        let (version, frees) = (self.version, Vec::new());
-        self.instructions.push(Instruction {
-            name,
-            version,
-            attrs,
-            inputs,
-            outputs,
-            frees,
-            op,
-        });
+        initialisers: BTreeMap<String, Option<Tensor>>,
+    ) -> Result<(), ModelError> {
+        for (name, tensor) in initialisers {
+            let def = match tensor {
+                Some(tensor) => Def::Constant(tensor),
+                None => Def::Value(self.value()),
+            };
+            self.names.define(name, def)?;
+        }
         Ok(())
     }
 
-    /// The value of a graph output; inputs and constants pass through Identity.
-    fn output(&mut self, name: &str, inputs: usize) -> Result<ValueId, ModelError> {
-        let id = self.resolve(name)?;
-        if (id as usize) >= inputs && !self.constants.contains_key(&id) {
-            return Ok(id);
-        }
-        let out = self.next;
-        self.next += 1;
-        self.push(
-            "Identity".into(),
-            BTreeMap::new(),
-            vec![Some(id)],
-            vec![Some(out)],
-        )
-        .map_err(|(op, error)| ModelError::Node {
-            index: self.instructions.len(),
-            op,
-            error,
-        })?;
-        Ok(out)
+    /// A new value of the scope where we are.
+    pub(super) fn value(&mut self) -> ValueId {
+        self.value_in(self.scope)
     }
 
-    /// Fills in which values die with each instruction.
-    fn liveness(&mut self, inputs: usize, outputs: &[ValueInfo]) {
-        let mut alive: BTreeSet<ValueId> = outputs.iter().map(|o| o.id).collect();
-        for i in self.instructions.iter_mut().rev() {
-            let mut frees = BTreeSet::new();
-            for &id in i.inputs.iter().chain(&i.outputs).flatten() {
-                if !self.constants.contains_key(&id) && alive.insert(id) {
-                    frees.insert(id);
-                }
-            }
-            i.frees = frees.into_iter().collect();
+    pub(super) fn value_in(&mut self, scope: u32) -> ValueId {
+        self.homes.push(scope);
+        (self.homes.len() - 1) as ValueId
+    }
+
+    /// The value of a name, if it has one; a constant gets its id here, at its
+    /// first use.
+    pub(super) fn resolve(&mut self, name: &str) -> Result<Option<ValueId>, ModelError> {
+        if name.is_empty() {
+            return Ok(None);
         }
-        if let Some(first) = self.instructions.first_mut() {
-            first
-                .frees
-                .extend((0..inputs as ValueId).filter(|id| !alive.contains(id)));
-            first.frees.sort_unstable();
+        let next = self.homes.len() as ValueId;
+        Ok(match self.names.get(name, next)? {
+            Found::Value(id) => Some(id),
+            Found::Absent => None,
+            Found::First(tensor) => {
+                self.homes.push(0);
+                self.constants.insert(next, tensor);
+                Some(next)
+            }
+        })
+    }
+
+    /// [`Lowering::resolve`] of a name that must have a value.
+    pub(super) fn required(&mut self, name: &str) -> Result<ValueId, ModelError> {
+        self.resolve(name)?
+            .ok_or_else(|| ModelError::Undefined(name.to_owned()))
+    }
+
+    /// Notes what is not supported, when that is the question; otherwise, and
+    /// for everything else, gives the error back.
+    pub(super) fn tolerate(&mut self, error: ModelError) -> Result<(), ModelError> {
+        match &mut self.missing {
+            Some(missing) if error.is_unsupported() => {
+                missing.insert(Missing::new(&error, self.version));
+                Ok(())
+            }
+            _ => Err(error),
         }
     }
 
@@ -377,4 +362,10 @@ impl Lowering<'_> {
         }
         Ok(at)
     }
+}
+
+/// The names that a graph's nodes make.
+pub(super) fn made(graph: &GraphProto) -> BTreeSet<String> {
+    let names = graph.node.iter().flat_map(|n| &n.output);
+    names.filter(|n| !n.is_empty()).cloned().collect()
 }

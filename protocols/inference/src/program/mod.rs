@@ -1,6 +1,6 @@
 //! A model as the machine runs it: inputs, constants, a list of instructions.
 //!
-//! Rules (SPEC.md, "Programs"): value ids are assigned in one canonical order —
+//! Rules (SPEC.md, "Programs" and "Control flow"): value ids are assigned in one canonical order —
 //! graph inputs; then, instruction by instruction, the constants it uses first
 //! and the values it makes. Constants are initialisers and `Constant` nodes.
 //! Each instruction lists the inputs and computed values that die with it;
@@ -8,13 +8,23 @@
 //! only for graph inputs and outputs.
 
 mod attrs;
+mod bodies;
+mod control;
 mod error;
+mod external;
+mod functions;
 mod id;
+mod liveness;
 mod lower;
+mod names;
+mod nodes;
 mod scan;
 mod signature;
 
+pub(crate) use control::{CARRIED, CONDITION, Control, Enter, MAX_NESTING, Stack, TRIPS};
 pub use error::{Limits, ModelError};
+pub use external::ExternalData;
+pub use nodes::Missing;
 pub use signature::{Dim, InputError, ValueInfo};
 
 use std::collections::BTreeMap;
@@ -42,7 +52,29 @@ pub(crate) struct Instruction {
     pub(crate) outputs: Vec<Option<ValueId>>,
     /// Computed values and inputs that nothing uses afterwards.
     pub(crate) frees: Vec<ValueId>,
-    pub(crate) op: Arc<dyn Operator>,
+    pub(crate) code: Code,
+    /// The body it stands in; 0 is the graph itself.
+    pub(crate) scope: u32,
+}
+
+/// What an instruction does.
+#[derive(Debug)]
+pub(crate) enum Code {
+    /// Computes its outputs from its inputs.
+    Op(Arc<dyn Operator>),
+    /// Decides what comes next, and moves values.
+    Control(Control),
+}
+
+/// A body. Scope 0 is the graph and has no owner.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Scope {
+    /// The scope around it.
+    pub(crate) parent: u32,
+    /// The instruction that it belongs to.
+    pub(crate) owner: u32,
+    /// Which branch of an If (0 then, 1 else); `None` for a loop's body.
+    pub(crate) branch: Option<u8>,
 }
 
 /// A lowered model. Immutable; cheap to share behind an `Arc`.
@@ -54,6 +86,7 @@ pub struct Program {
     pub(crate) symbols: Vec<String>,
     pub(crate) constants: BTreeMap<ValueId, Tensor>,
     pub(crate) instructions: Vec<Instruction>,
+    pub(crate) scopes: Vec<Scope>,
     pub(crate) id: ModelId,
 }
 
@@ -64,7 +97,32 @@ impl Program {
     /// When the model is malformed, exceeds the limits or uses what this crate
     /// does not support. Whoever made the model is to blame.
     pub fn from_onnx(bytes: &[u8], limits: &Limits) -> Result<Program, ModelError> {
-        lower::lower(bytes, limits)
+        lower::lower(bytes, limits, None)
+    }
+
+    /// [`Program::from_onnx`] of a model that keeps weights outside its file.
+    ///
+    /// # Errors
+    /// As [`Program::from_onnx`], and when the bytes are not to be had.
+    pub fn from_onnx_with(
+        bytes: &[u8],
+        limits: &Limits,
+        external: &mut dyn ExternalData,
+    ) -> Result<Program, ModelError> {
+        lower::lower(bytes, limits, Some(external))
+    }
+
+    /// Everything in a model that this crate does not have, each once, sorted.
+    /// An empty list means that the model lowers.
+    ///
+    /// # Errors
+    /// When the model is malformed or exceeds the limits.
+    pub fn missing<'a>(
+        bytes: &[u8],
+        limits: &'a Limits,
+        external: Option<&'a mut dyn ExternalData>,
+    ) -> Result<Vec<Missing>, ModelError> {
+        lower::missing(bytes, limits, external)
     }
 
     /// The model's identity.

@@ -5,8 +5,11 @@
 //! at most [`MAX_DEPTH`] messages deep, counted without allocating. Bytes that
 //! are not well-formed are refused here as well.
 
-/// Deepest nesting of messages; prost itself stops at 100.
-const MAX_DEPTH: usize = 32;
+use super::control::MAX_NESTING;
+
+/// Deepest nesting of messages: three for each of [`MAX_NESTING`] bodies, and
+/// what stands around and in the innermost; prost itself stops at 100.
+const MAX_DEPTH: usize = 3 * MAX_NESTING + 10;
 
 /// What is wrong with the wire bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,7 @@ enum Kind {
     Type,
     TensorType,
     Shape,
+    Function,
     /// A message without sub-messages.
     Leaf,
 }
@@ -37,6 +41,10 @@ fn child(kind: Kind, field: u64) -> Option<Kind> {
     Some(match (kind, field) {
         (Kind::Model, 7) => Kind::Graph,
         (Kind::Model, 8) => Kind::Leaf,
+        (Kind::Model, 25) => Kind::Function,
+        (Kind::Function, 7) => Kind::Node,
+        (Kind::Function, 9) => Kind::Leaf,
+        (Kind::Function, 11) => Kind::Attribute,
         (Kind::Graph, 1) => Kind::Node,
         (Kind::Graph, 5) => Kind::Tensor,
         (Kind::Graph, 11 | 12) => Kind::ValueInfo,

@@ -4,23 +4,23 @@
 //! bound? (2) plan; (3) gas; (4) step gas; (5) memory; (6) compute; (7) free;
 //! (8) does the step close? In (1) and (4) a step that already has instructions
 //! closes *before* this one; a step of this instruction alone ends the run as
-//! too large. Everything but (6) depends on shapes and on the few values that
+//! too large. Control instructions (`control.rs`) go through the same. Everything but (6) depends on shapes and on the few values that
 //! decide shapes. Re-execution from a witness runs this very code, with only the
 //! values that the step reads.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use thiserror::Error;
 
 use super::header::{RUNTIME_VERSION, TraceHeader, inputs_root};
-use super::limits::{RunLimits, live_weight, step_rule};
-use super::state::{Element, LiveValue, MachineState, Status};
+use super::limits::{RunLimits, step_rule};
+use super::live::{Live, Slot};
+use super::state::{Element, Frame, LiveValue, MachineState, Status};
 use crate::gas;
 use crate::kernels::{FloatEnvironment, Kernels, check_float_environment, split};
-use crate::ops::{Desc, Fault, Input, Inputs};
-use crate::program::{InputError, Instruction, Program, ValueId};
+use crate::ops::{Desc, Fault, Input, Inputs, Operator};
+use crate::program::{Code, InputError, Instruction, Program, ValueId};
 use crate::tensor::{Digest, Tensor, encoded_len};
 
 /// Why a run cannot start. The caller is to blame.
@@ -62,47 +62,12 @@ pub struct StepRecord {
     pub gas: u64,
     /// Values of the state before that the step looked at, sorted.
     pub read_values: Vec<ValueId>,
+    /// The first instruction.
+    pub first: u32,
     /// Instructions executed.
-    pub instructions: Range<u32>,
+    pub instructions: u64,
     /// Why the run trapped, if it did; not part of the trace.
     pub trap: Option<&'static str>,
-}
-
-/// A live value: its description always, its bytes and digest as known.
-#[derive(Debug, Clone)]
-pub(super) struct Slot {
-    pub(super) desc: Desc,
-    pub(super) tensor: Option<Tensor>,
-    pub(super) digest: Option<Digest>,
-}
-
-/// The live values and their running totals.
-#[derive(Debug, Clone, Default)]
-struct Live {
-    slots: BTreeMap<ValueId, Slot>,
-    bytes: u64,
-    /// By the step rule.
-    weight: u64,
-}
-
-impl Live {
-    fn insert(&mut self, id: ValueId, slot: Slot) {
-        self.remove(id);
-        self.bytes = self.bytes.saturating_add(slot.desc.bytes());
-        self.weight = self
-            .weight
-            .saturating_add(live_weight(slot.desc.dtype, &slot.desc.shape));
-        self.slots.insert(id, slot);
-    }
-
-    fn remove(&mut self, id: ValueId) {
-        if let Some(slot) = self.slots.remove(&id) {
-            self.bytes = self.bytes.saturating_sub(slot.desc.bytes());
-            self.weight = self
-                .weight
-                .saturating_sub(live_weight(slot.desc.dtype, &slot.desc.shape));
-        }
-    }
 }
 
 /// A value that the step reads is not there.
@@ -118,8 +83,8 @@ pub struct Run<'p> {
     threads: usize,
     #[cfg(feature = "bench")]
     unhashed: bool,
-    state: MachineState,
-    live: Live,
+    pub(super) state: MachineState,
+    pub(super) live: Live,
 }
 
 impl<'p> Run<'p> {
@@ -182,14 +147,7 @@ impl<'p> Run<'p> {
         for v in &state.live {
             let desc = Desc::new(v.dtype, v.shape.as_slice());
             let (tensor, digest) = (values.remove(&v.id), Some(v.digest));
-            live.insert(
-                v.id,
-                Slot {
-                    desc,
-                    tensor,
-                    digest,
-                },
-            );
+            live.insert(v.id, Slot::known(desc, tensor, digest));
         }
         Ok(Self {
             program,
@@ -266,35 +224,37 @@ impl<'p> Run<'p> {
             return Ok(None);
         }
         let first = self.state.cursor;
-        let mut step = Step {
-            first,
-            gas: 0,
-            // What the witness carries besides values.
-            witness: super::witness::base_len(&self.state),
-            reads: BTreeSet::new(),
-            counted: BTreeSet::new(),
-            before: self.state.live.iter().map(|v| v.id).collect(),
-            trap: None,
-        };
+        // What the witness carries besides values.
+        let mut step = Step::new(super::witness::base_len(&self.state));
+        self.live.begin_step();
         let status = loop {
-            let Some(instruction) = self.program.instructions.get(self.state.cursor as usize)
-            else {
+            let program = self.program;
+            let Some(instruction) = program.instructions.get(self.state.cursor as usize) else {
                 break Status::Done;
             };
-            match self.instruction(instruction, &mut step)? {
+            let flow = match &instruction.code {
+                Code::Op(op) => self.compute(instruction, op.as_ref(), &mut step)?,
+                Code::Control(c) => self.control(instruction, c, &mut step)?,
+            };
+            match flow {
                 Flow::Next => {}
                 Flow::Close => break Status::Running,
                 Flow::End(status) => break status,
             }
-            if self.state.cursor as usize == self.program.instructions.len() {
+            if self.state.cursor as usize == program.instructions.len() {
                 break Status::Done;
             }
-            if step_rule::closes(step.gas, self.live.weight) {
+            let inside = !self.state.control.is_empty();
+            if step_rule::closes(step.gas, self.live.weight, inside) {
                 break Status::Running;
             }
         };
-        self.state.status = status;
         self.state.step = self.state.step.saturating_add(1);
+        let last = self.state.step >= self.limits.max_steps;
+        self.state.status = match status {
+            Status::Running if last => Status::StepTooLarge,
+            status => status,
+        };
         self.state.live = self.lines();
         Ok(Some(StepRecord {
             index: self.state.step,
@@ -302,93 +262,93 @@ impl<'p> Run<'p> {
             state: self.state.clone(),
             gas: step.gas,
             read_values: step.reads.into_iter().collect(),
-            instructions: first..self.state.cursor,
+            first,
+            instructions: step.executed,
             trap: step.trap,
         }))
     }
 
-    fn instruction(&mut self, i: &Instruction, step: &mut Step) -> Result<Flow, MissingValue> {
-        // A step that holds something closes before an instruction that does
-        // not fit; an instruction that does not fit alone ends the run.
-        let too_large = if self.state.cursor == step.first {
-            Flow::End(Status::StepTooLarge)
-        } else {
-            Flow::Close
-        };
+    fn compute(
+        &mut self,
+        i: &Instruction,
+        op: &dyn Operator,
+        step: &mut Step,
+    ) -> Result<Flow, MissingValue> {
         // (1) The witness would have to carry what this instruction reads.
-        let mut wanted = BTreeSet::new();
-        let mut witness = step.witness;
-        for (place, &id) in i.inputs.iter().enumerate() {
-            let Some(id) = id else { continue };
-            let carried = i.op.reads(place)
-                && step.before.contains(&id)
-                && !step.counted.contains(&id)
-                && wanted.insert(id);
-            if let (true, Some(slot)) = (carried, self.live.slots.get(&id)) {
-                let len = 4u64.saturating_add(encoded_len(slot.desc.dtype, &slot.desc.shape));
-                witness = witness.saturating_add(len);
-            }
-        }
-        if witness > self.limits.max_witness_bytes {
-            return Ok(too_large);
+        let places = i.inputs.iter().enumerate();
+        let read = places.filter(|(place, _)| op.reads(*place));
+        let carried = step.carried(&self.live, read.filter_map(|(_, id)| *id));
+        if self.too_much(&carried) {
+            return Ok(step.too_large());
         }
         // (2) Shapes, gas and memory.
         let inputs = self.inputs(i);
-        let planned = i.op.plan(&inputs).and_then(|p| p.check());
+        let planned = op.plan(&inputs).and_then(|p| p.check());
         for place in inputs.touched() {
             if let Some(Some(id)) = i.inputs.get(place) {
-                step.reads.extend(step.before.get(id));
+                step.reads.extend(self.live.origin(*id));
             }
         }
+        let missing = |place: usize| {
+            let id = i.inputs.get(place).copied().flatten();
+            MissingValue(id.unwrap_or(ValueId::MAX))
+        };
         let plan = match planned {
             Ok(plan) => plan,
-            Err(fault) => return step.fault(fault, i),
+            Err(Fault::Trap(reason)) => return Ok(step.trap(reason)),
+            Err(Fault::Missing(place)) => return Err(missing(place)),
         };
         // (3) to (5)
         let places = i.inputs.len() + i.outputs.len();
         let cost = plan.gas.saturating_add(gas::instruction(places));
-        let total = self.state.gas.saturating_add(cost);
-        if total > self.limits.gas_limit {
-            return Ok(Flow::End(Status::OutOfGas));
-        }
-        if step.gas.saturating_add(cost) > self.limits.max_step_gas {
-            return Ok(too_large);
-        }
-        let memory = self.live.bytes.saturating_add(plan.working_set(&inputs));
-        if memory > self.limits.max_memory_bytes {
-            return Ok(Flow::End(Status::StepTooLarge));
+        if let Some(flow) = self.refuse(step, cost, plan.working_set(&inputs)) {
+            return Ok(flow);
         }
         // (6)
-        let outputs = i.op.eval(&inputs, &plan, self.kernels);
+        let outputs = op.eval(&inputs, &plan, self.kernels);
         drop(inputs);
-        step.witness = witness;
-        step.reads.extend(&wanted);
-        step.counted.extend(wanted);
+        step.carry(carried);
         let outputs = match outputs {
             Ok(outputs) => outputs,
-            Err(fault) => return step.fault(fault, i),
+            Err(Fault::Trap(reason)) => return Ok(step.trap(reason)),
+            Err(Fault::Missing(place)) => return Err(missing(place)),
         };
         // (7)
         for (id, tensor) in i.outputs.iter().zip(outputs) {
             if let Some(id) = id {
-                let desc = Desc::of(&tensor);
-                self.live.insert(
-                    *id,
-                    Slot {
-                        desc,
-                        tensor: Some(tensor),
-                        digest: None,
-                    },
-                );
+                self.live.insert(*id, Slot::new(tensor));
             }
         }
         for id in &i.frees {
             self.live.remove(*id);
         }
-        step.gas = step.gas.saturating_add(cost);
-        self.state.gas = total;
+        self.done(step, cost);
         self.state.cursor += 1;
         Ok(Flow::Next)
+    }
+
+    /// (3) to (5): whether gas, step gas or memory forbid an instruction.
+    pub(super) fn refuse(&self, step: &Step, cost: u64, memory: u64) -> Option<Flow> {
+        if self.state.gas.saturating_add(cost) > self.limits.gas_limit {
+            return Some(Flow::End(Status::OutOfGas));
+        }
+        if step.gas.saturating_add(cost) > self.limits.max_step_gas {
+            return Some(step.too_large());
+        }
+        let memory = self.live.bytes.saturating_add(memory);
+        (memory > self.limits.max_memory_bytes).then_some(Flow::End(Status::StepTooLarge))
+    }
+
+    /// Whether a witness of this size is more than allowed.
+    pub(super) fn too_much(&self, carried: &Carried) -> bool {
+        carried.bytes > self.limits.max_witness_bytes
+    }
+
+    /// An instruction has been executed.
+    pub(super) fn done(&mut self, step: &mut Step, cost: u64) {
+        step.gas = step.gas.saturating_add(cost);
+        step.executed += 1;
+        self.state.gas = self.state.gas.saturating_add(cost);
     }
 
     fn inputs(&self, i: &Instruction) -> Inputs<'_> {
@@ -441,37 +401,78 @@ impl<'p> Run<'p> {
 }
 
 /// A step being executed.
-struct Step {
-    first: u32,
+pub(super) struct Step {
     gas: u64,
+    executed: u64,
+    /// Encoded size of its witness so far, bytes.
     witness: u64,
-    reads: BTreeSet<ValueId>,
-    /// Values of `before` that `witness` counts.
+    /// Values of the state before that it looked at.
+    pub(super) reads: BTreeSet<ValueId>,
+    /// Values of the state before that `witness` counts.
     counted: BTreeSet<ValueId>,
-    before: BTreeSet<ValueId>,
     trap: Option<&'static str>,
 }
 
+/// What a witness carries if the next instruction is executed.
+pub(super) struct Carried {
+    bytes: u64,
+    values: BTreeSet<ValueId>,
+}
+
 impl Step {
-    fn fault(&mut self, fault: Fault, i: &Instruction) -> Result<Flow, MissingValue> {
-        match fault {
-            Fault::Trap(reason) => {
-                self.trap = Some(reason);
-                Ok(Flow::End(Status::Trapped))
-            }
-            Fault::Missing(place) => Err(MissingValue(
-                i.inputs
-                    .get(place)
-                    .copied()
-                    .flatten()
-                    .unwrap_or(ValueId::MAX),
-            )),
+    fn new(witness: u64) -> Self {
+        Self {
+            gas: 0,
+            executed: 0,
+            witness,
+            reads: BTreeSet::new(),
+            counted: BTreeSet::new(),
+            trap: None,
         }
+    }
+
+    /// The witness of this step and these values.
+    pub(super) fn carried(&self, live: &Live, ids: impl Iterator<Item = ValueId>) -> Carried {
+        let mut carried = Carried {
+            bytes: self.witness,
+            values: BTreeSet::new(),
+        };
+        for id in ids {
+            let Some(origin) = live.origin(id).filter(|o| !self.counted.contains(o)) else {
+                continue;
+            };
+            if let (true, Some(slot)) = (carried.values.insert(origin), live.slots.get(&id)) {
+                let len = encoded_len(slot.desc.dtype, &slot.desc.shape).saturating_add(4);
+                carried.bytes = carried.bytes.saturating_add(len);
+            }
+        }
+        carried
+    }
+
+    pub(super) fn carry(&mut self, carried: Carried) {
+        self.witness = carried.bytes;
+        self.reads.extend(&carried.values);
+        self.counted.extend(carried.values);
+    }
+
+    /// A step that holds something closes before an instruction that does not
+    /// fit; an instruction that does not fit alone ends the run.
+    pub(super) fn too_large(&self) -> Flow {
+        if self.executed == 0 {
+            Flow::End(Status::StepTooLarge)
+        } else {
+            Flow::Close
+        }
+    }
+
+    pub(super) fn trap(&mut self, reason: &'static str) -> Flow {
+        self.trap = Some(reason);
+        Flow::End(Status::Trapped)
     }
 }
 
 #[derive(Clone, Copy)]
-enum Flow {
+pub(super) enum Flow {
     Next,
     Close,
     End(Status),
@@ -500,6 +501,7 @@ pub(super) fn initial_state(
     Ok(MachineState {
         step: 0,
         cursor: 0,
+        control: Vec::new(),
         gas: 0,
         status: Status::Running,
         live: lines,
@@ -512,11 +514,31 @@ pub(super) fn check_state(program: &Program, state: &MachineState) -> Result<(),
     if state.status != Status::Running {
         return Err(RunError::State("it has ended"));
     }
-    if state.cursor as usize >= program.instructions.len() {
+    let Some(next) = program.instructions.get(state.cursor as usize) else {
         return Err(RunError::State("its cursor is beyond the program"));
-    }
+    };
+    check_control(program, next.scope, &state.control)?;
     if !state.live.windows(2).all(|w| w[0].id < w[1].id) {
         return Err(RunError::State("its live values are not sorted"));
     }
     Ok(())
+}
+
+/// Checks that a control stack is one that can stand at an instruction in `scope`.
+fn check_control(program: &Program, mut scope: u32, stack: &[Frame]) -> Result<(), RunError> {
+    let bad = RunError::State("its control stack is not that of its cursor");
+    for frame in stack.iter().rev() {
+        let Some(s) = program.scopes.get(scope as usize).filter(|_| scope != 0) else {
+            return Err(bad);
+        };
+        let right = match s.branch {
+            Some(branch) => (frame.round, frame.rounds) == (u64::from(branch), 2),
+            None => frame.round < frame.rounds,
+        };
+        if frame.owner != s.owner || !right {
+            return Err(bad);
+        }
+        scope = s.parent;
+    }
+    if scope == 0 { Ok(()) } else { Err(bad) }
 }

@@ -17,6 +17,8 @@ pub struct RunLimits {
     /// Live values and the working set of one instruction, bytes. Constants
     /// that it does not read are not counted.
     pub max_memory_bytes: u64,
+    /// Steps of a run: so many elements has its trace at most, besides element 0.
+    pub max_steps: u32,
 }
 
 impl Default for RunLimits {
@@ -26,6 +28,7 @@ impl Default for RunLimits {
             max_step_gas: 1 << 36,
             max_witness_bytes: 64 << 20,
             max_memory_bytes: 1 << 30,
+            max_steps: 1 << 20,
         }
     }
 }
@@ -41,9 +44,18 @@ pub mod step_rule {
     /// the state.
     pub const BYTES_PER_VALUE: u64 = 64;
 
-    /// Whether a step closes after an instruction.
-    pub fn closes(step_gas: u64, live_bytes: u64) -> bool {
-        live_bytes <= SMALL_LIVE_BYTES || step_gas >= live_bytes.saturating_mul(GAS_PER_LIVE_BYTE)
+    /// Least gas of a step that ends inside a body, so that a loop of many
+    /// small rounds has a short trace.
+    pub const GAS_INSIDE: u64 = 1 << 20;
+
+    /// Whether a step closes after an instruction; `inside` a body?
+    pub fn closes(step_gas: u64, live_bytes: u64, inside: bool) -> bool {
+        let paid = step_gas >= live_bytes.saturating_mul(GAS_PER_LIVE_BYTE);
+        if inside {
+            paid && step_gas >= GAS_INSIDE
+        } else {
+            paid || live_bytes <= SMALL_LIVE_BYTES
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The machine's state after a step, and its trace element.
 //!
-//! Encoding: step `u32`, cursor `u32`, control stack (`u32` count, always 0
-//! until there are subgraphs), gas `u64`, status `u8`, live values (`u32` count,
-//! sorted by id): id `u32`, dtype `u8`, rank `u8`, dimensions `u64` each, digest
+//! Encoding: step `u32`, cursor `u32`, control stack (`u32` count, outermost
+//! first: owner `u32`, round `u64`, rounds `u64`), gas `u64`, status `u8`, live
+//! values (`u32` count, sorted by id): id `u32`, dtype `u8`, rank `u8`, dimensions `u64` each, digest
 //! 32 bytes. Constants are fixed by the model id and are not listed.
 //!
 //! Element: the first 31 bytes of SHA-256(`aether/trace/state/v1` ‖ 0x00 ‖
@@ -10,7 +10,7 @@
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::merkle::tagged;
-use crate::program::{Program, ValueId};
+use crate::program::{MAX_NESTING, Program, ValueId};
 use crate::tensor::{DType, Digest, Tensor, read_desc, write_desc};
 
 /// A trace element.
@@ -103,6 +103,21 @@ impl LiveValue {
 /// Least encoded size of a live value, bytes.
 const LIVE_MIN: usize = 38;
 
+/// A control node that the machine is inside of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Index of its instruction.
+    pub owner: u32,
+    /// If: the branch taken, 0 then, 1 else. Loop, Scan: the iteration, from 0.
+    pub round: u64,
+    /// If: 2. Loop, Scan: the greatest number of iterations, 2^64 − 1 when
+    /// there is none.
+    pub rounds: u64,
+}
+
+/// Encoded size of a frame, bytes.
+const FRAME: usize = 20;
+
 /// The machine's state between steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineState {
@@ -110,6 +125,8 @@ pub struct MachineState {
     pub step: u32,
     /// Index of the next instruction.
     pub cursor: u32,
+    /// The control nodes around the cursor, outermost first.
+    pub control: Vec<Frame>,
     /// Gas of the instructions executed so far.
     pub gas: u64,
     /// Status.
@@ -178,7 +195,12 @@ impl MachineState {
     pub(super) fn write(&self, w: &mut Writer) {
         w.u32(self.step);
         w.u32(self.cursor);
-        w.u32(0);
+        w.count(self.control.len());
+        for f in &self.control {
+            w.u32(f.owner);
+            w.u64(f.round);
+            w.u64(f.rounds);
+        }
         w.u64(self.gas);
         w.u8(self.status as u8);
         w.count(self.live.len());
@@ -187,8 +209,18 @@ impl MachineState {
 
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, CodecError> {
         let (step, cursor) = (r.u32()?, r.u32()?);
-        if r.u32()? != 0 {
-            return Err(CodecError::NotCanonical("control stack is not empty"));
+        let frames = r.count(FRAME)?;
+        if frames > MAX_NESTING {
+            return Err(CodecError::NotCanonical("control stack is too deep"));
+        }
+        let mut control = Vec::with_capacity(frames);
+        for _ in 0..frames {
+            let (owner, round, rounds) = (r.u32()?, r.u64()?, r.u64()?);
+            control.push(Frame {
+                owner,
+                round,
+                rounds,
+            });
         }
         let gas = r.u64()?;
         let status =
@@ -205,6 +237,7 @@ impl MachineState {
         Ok(Self {
             step,
             cursor,
+            control,
             gas,
             status,
             live,
@@ -213,6 +246,7 @@ impl MachineState {
 
     /// Encoded size, bytes.
     pub(super) fn encoded_len(&self) -> u64 {
-        25 + self.live.iter().map(LiveValue::encoded_len).sum::<u64>()
+        25 + (FRAME * self.control.len()) as u64
+            + self.live.iter().map(LiveValue::encoded_len).sum::<u64>()
     }
 }

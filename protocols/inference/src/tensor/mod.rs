@@ -9,6 +9,7 @@ mod bundle;
 mod codec;
 mod half;
 mod onnx;
+mod rows;
 
 pub use bundle::{BundleLimits, decode_inputs, decode_outputs, encode_inputs, encode_outputs};
 pub use codec::Digest;

@@ -27,6 +27,14 @@ pub enum PbError {
     /// Data kept outside the file or in segments.
     #[error("external or segmented data")]
     External,
+    /// Data kept outside the file that could not be had.
+    #[error("data in `{location}`: {reason}")]
+    Outside {
+        /// Where the model says that it is.
+        location: String,
+        /// Why it could not be had.
+        reason: String,
+    },
     /// A negative dimension.
     #[error("negative dimension {0}")]
     Negative(i64),
