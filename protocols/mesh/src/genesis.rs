@@ -418,6 +418,10 @@ impl Genesis {
             max_step_gas: l.step_gas_max,
             max_witness_bytes: l.witness_bytes_max,
             max_memory_bytes: l.run_memory_bytes_max,
+            // Element 0 is the header's.
+            max_steps: u32::try_from(l.trace_elements_max)
+                .unwrap_or(u32::MAX)
+                .saturating_sub(1),
         }
     }
 

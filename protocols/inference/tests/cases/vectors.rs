@@ -1,6 +1,8 @@
 //! Published vectors: the ONNX backend tests, real models, and the bit-exact
 //! chain of fused multiply-adds.
 
+use std::path::Path;
+
 use aether_inference::{Kernels, Run, RunLimits, Tensor};
 
 use crate::support::conformance::{self, Verdict};
@@ -27,6 +29,17 @@ fn nothing_in_the_onnx_suite_is_wrong() {
     );
     assert_eq!(total.wrong, 0);
     assert!(total.passed >= 471, "only {} passed", total.passed);
+}
+
+/// Cases made by the scripts in `tests/generate`; they are part of the source.
+#[test]
+fn all_our_own_cases_pass() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated"));
+    let (_, total) = conformance::run_all(root, |dir, verdict| {
+        assert_eq!(*verdict, Verdict::Passed, "{}", dir.display());
+    });
+    println!("generated: {} passed", total.passed);
+    assert!(total.passed >= 33, "only {} cases", total.passed);
 }
 
 #[test]
