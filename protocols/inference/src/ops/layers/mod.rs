@@ -1,13 +1,15 @@
 //! Operators of neural-network layers beyond the common ones: normalisations,
 //! resampling, transposed convolutions, attention, detectors' operators.
 
+mod attention;
 mod deconv;
 mod norm;
 mod pool;
 mod resize;
+mod rotary;
 mod taps;
 
-use super::registry::{FLOAT, SupportedOperator, wide};
+use super::registry::{ANY, FLOAT, SupportedOperator, own, wide};
 
 /// The operators of this family.
 pub(super) static OPERATORS: &[SupportedOperator] = &[
@@ -22,5 +24,8 @@ pub(super) static OPERATORS: &[SupportedOperator] = &[
     wide("MaxUnpool", 9, FLOAT, pool::unpool),
     wide("Resize", 10, FLOAT, resize::build),
     wide("Upsample", 7, FLOAT, resize::build),
+    wide("Attention", 23, FLOAT, attention::build),
+    wide("RotaryEmbedding", 23, FLOAT, rotary::build),
+    own("TensorScatter", 24, ANY, rotary::scatter),
     wide("LRN", 1, FLOAT, norm::lrn),
 ];
