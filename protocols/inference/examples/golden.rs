@@ -88,7 +88,7 @@ fn main() -> ExitCode {
             if !case.name.contains(&o.only) || !cheap(&o, family, &case.name) {
                 continue;
             }
-            match case.load().and_then(|c| c.row(o.kernels)) {
+            match case.load().and_then(|c| c.row(o.kernels, 1)) {
                 Ok(row) => {
                     if !o.write {
                         println!("{}/{}\t{}", family.name(), case.name, golden::line(&row));

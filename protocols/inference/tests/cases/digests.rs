@@ -1,4 +1,4 @@
-//! Every golden case on every kernel path of this CPU: the committed digests,
+//! Every golden case on every kernel path of this CPU, and in 1, 2 and 7 threads: the committed digests,
 //! which come from the portable kernels or from the independent implementation.
 //!
 //! A case that runs but has no row yet is counted, and fails the test when
@@ -20,7 +20,7 @@ fn compare(family: Family) {
     }
     for case in &all {
         let Some(want) = golden.get(&case.name) else {
-            if case.load().is_ok_and(|c| c.row(Kernels::best()).is_ok()) {
+            if case.load().is_ok_and(|c| c.row(Kernels::best(), 1).is_ok()) {
                 missing.push(&case.name);
             }
             continue;
@@ -32,14 +32,18 @@ fn compare(family: Family) {
                 continue;
             }
         };
-        for kernels in Kernels::available() {
-            match loaded.row(kernels) {
+        let alone = Kernels::available().into_iter().map(|k| (k, 1));
+        for (kernels, threads) in alone.chain([(Kernels::best(), 2), (Kernels::best(), 7)]) {
+            match loaded.row(kernels, threads) {
                 Ok(row) if row == *want => {}
                 Ok(row) => bad.push(format!(
-                    "{} on {kernels:?}:\n  {row:?}\n  {want:?}",
+                    "{} on {kernels:?}, {threads} threads:\n  {row:?}\n  {want:?}",
                     case.name
                 )),
-                Err(why) => bad.push(format!("{} on {kernels:?}: {why}", case.name)),
+                Err(why) => bad.push(format!(
+                    "{} on {kernels:?}, {threads} threads: {why}",
+                    case.name
+                )),
             }
         }
         compared.insert(&case.name);
@@ -78,6 +82,11 @@ fn our_own_models_give_the_golden_digests_on_every_kernel_path() {
 #[test]
 fn published_vectors_give_the_golden_digests_on_every_kernel_path() {
     compare(Family::Vectors);
+}
+
+#[test]
+fn adversarial_floats_give_the_golden_digests_on_every_kernel_path() {
+    compare(Family::Wild);
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn runs_in_many_threads_at_once_come_to_the_same_digests() {
                     // Each starts elsewhere, so that different cases meet.
                     for i in 0..picked.len() {
                         let case = picked[(i + t * picked.len() / threads) % picked.len()];
-                        let row = case.load().and_then(|c| c.row(Kernels::best()));
+                        let row = case.load().and_then(|c| c.row(Kernels::best(), 1));
                         assert_eq!(row.as_ref().ok(), golden.get(&case.name), "{}", case.name);
                     }
                 });
@@ -207,7 +207,7 @@ mod system_calls {
         }
         for (case, want) in &loaded {
             for &k in &kernels {
-                if case.row(k).as_ref() != Ok(*want) {
+                if case.row(k, 1).as_ref() != Ok(*want) {
                     exit(1);
                 }
             }

@@ -2,7 +2,7 @@
 //! adversarial data (NaNs with payloads, infinities, denormals, zeros of both
 //! signs, cancellation), the committed classifier, and inputs for real models.
 
-use aether_inference::{Data, Tensor};
+use aether_inference::{Data, F16, Tensor};
 
 use super::golden::Case;
 use super::model::{A, Builder, D, floats, ints, noise, small_cnn};
@@ -69,6 +69,41 @@ pub(crate) fn steep(shape: &[usize], seed: u64) -> Tensor {
         })
         .collect();
     Tensor::new(shape, Data::F32(v)).expect("shape and data agree")
+}
+
+/// A float tensor's shape filled with finite numbers of all sizes and a special
+/// value in eight, or any bits in the other float types; `None` for other types.
+pub(crate) fn mixed(t: &Tensor, seed: u64) -> Option<Tensor> {
+    let mut s = seed ^ 0xda94_2042_e4dd_58b5;
+    let mut next = || {
+        s = s
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        s
+    };
+    let f32_ = |s: u64| {
+        if s >> 61 == 0 {
+            return f32::from_bits(SPECIAL[(s >> 33) as usize % SPECIAL.len()]);
+        }
+        // Exponents 2^−12 to 2^3 mostly, so that functions bend and sums cancel.
+        let exponent = 115 + (s >> 55) as u32 % 16;
+        f32::from_bits((s >> 32) as u32 & 0x807f_ffff | exponent << 23)
+    };
+    let data = match t.data() {
+        Data::F32(v) => Data::F32(v.iter().map(|_| f32_(next())).collect()),
+        Data::F64(v) => Data::F64(
+            v.iter()
+                .map(|_| f64::from(f32_(next())) * (1.0 + (next() >> 40) as f64 * 2f64.powi(-50)))
+                .collect(),
+        ),
+        Data::F16(v) => Data::F16(
+            v.iter()
+                .map(|_| F16::from_bits((next() >> 40) as u16))
+                .collect(),
+        ),
+        _ => return None,
+    };
+    Some(Tensor::new(t.shape(), data).expect("shape and data agree"))
 }
 
 type Fill = fn(&[usize], u64) -> Tensor;

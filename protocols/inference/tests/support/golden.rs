@@ -22,17 +22,21 @@ pub(crate) enum Family {
     Own,
     /// The published vectors.
     Vectors,
+    /// The published vectors' models on adversarial floats of the same shapes.
+    Wild,
     /// Real models that `.ci/fetch-models` brings.
     Models,
 }
 
 impl Family {
-    pub(crate) const ALL: [Family; 3] = [Family::Own, Family::Vectors, Family::Models];
+    pub(crate) const ALL: [Family; 4] =
+        [Family::Own, Family::Vectors, Family::Wild, Family::Models];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Family::Own => "own",
             Family::Vectors => "vectors",
+            Family::Wild => "wild",
             Family::Models => "models",
         }
     }
@@ -58,6 +62,8 @@ enum Source {
     Made(Vec<u8>, Vec<Tensor>),
     /// A model file and a folder of `input_*.pb` and `output_*.pb`.
     Files(PathBuf, PathBuf),
+    /// The same, with other floats in the inputs and no published outputs.
+    Wild(PathBuf, PathBuf),
 }
 
 /// A case ready to run.
@@ -100,6 +106,24 @@ impl Case {
                     want: Some(want),
                 })
             }
+            Source::Wild(model, set) => {
+                let program = lower(&std::fs::read(model).map_err(|e| e.to_string())?)?;
+                let mut inputs = order(&program, tensors(set, "input")?);
+                let mut floats = false;
+                for (i, t) in inputs.iter_mut().enumerate() {
+                    if let Some(other) = cases::mixed(t, i as u64) {
+                        (*t, floats) = (other, true);
+                    }
+                }
+                if !floats {
+                    return Err("no floats".into());
+                }
+                Ok(Loaded {
+                    program,
+                    inputs,
+                    want: None,
+                })
+            }
         }
     }
 }
@@ -128,12 +152,22 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 impl Loaded {
-    /// A run on these kernels, and every element of its trace.
-    pub(crate) fn trace(&self, kernels: Kernels) -> Result<(Run<'_>, Vec<[u8; 31]>), String> {
+    /// A run on these kernels and threads, and every element of its trace.
+    pub(crate) fn trace(
+        &self,
+        kernels: Kernels,
+        threads: usize,
+    ) -> Result<(Run<'_>, Vec<[u8; 31]>), String> {
         let header = header(&self.program, &self.inputs);
-        let mut run = Run::start(&self.program, &header, &self.inputs, &RunLimits::default())
-            .map_err(|e| e.to_string())?;
+        let limits = RunLimits {
+            // Enough for every case, and little enough for wild sizes.
+            max_memory_bytes: 256 << 20,
+            ..RunLimits::default()
+        };
+        let mut run =
+            Run::start(&self.program, &header, &self.inputs, &limits).map_err(|e| e.to_string())?;
         run.set_kernels(kernels);
+        run.set_threads(threads);
         let mut trace = vec![header.element()];
         while let Some(record) = run.step() {
             trace.push(record.element);
@@ -141,9 +175,9 @@ impl Loaded {
         Ok((run, trace))
     }
 
-    /// The row on these kernels; an error when the outputs are not the published ones.
-    pub(crate) fn row(&self, kernels: Kernels) -> Result<Row, String> {
-        let (run, trace) = self.trace(kernels)?;
+    /// The row on these kernels and threads; an error when the outputs are not the published ones.
+    pub(crate) fn row(&self, kernels: Kernels, threads: usize) -> Result<Row, String> {
+        let (run, trace) = self.trace(kernels, threads)?;
         let state = run.state();
         let outputs = run.outputs();
         if let Some(want) = &self.want {
@@ -178,22 +212,31 @@ pub(crate) fn cases(family: Family) -> Vec<Case> {
     match family {
         Family::Own => {
             let mut all = cases::made();
-            all.extend(directories(&tests_dir()));
+            all.extend(directories(&tests_dir(), Source::Files));
             all
         }
-        Family::Vectors => vectors("onnx").map_or_else(Vec::new, |root| directories(&root)),
+        Family::Vectors => {
+            vectors("onnx").map_or_else(Vec::new, |root| directories(&root, Source::Files))
+        }
+        Family::Wild => {
+            let nodes = vectors("onnx").map(|root| directories(&root, Source::Wild));
+            let mut all = nodes.unwrap_or_default();
+            // The large models meet wild numbers within a layer already.
+            all.retain(|c| !c.name.starts_with("models/"));
+            all
+        }
         Family::Models => models(),
     }
 }
 
 /// A case per data set of every test directory below `root`.
-fn directories(root: &Path) -> Vec<Case> {
+fn directories(root: &Path, source: fn(PathBuf, PathBuf) -> Source) -> Vec<Case> {
     let mut all = Vec::new();
     for dir in find(root) {
         for set in data_sets(&dir) {
             let name = set.strip_prefix(root).unwrap_or(&set);
             let name = name.to_string_lossy().replace("/test_data_set_", "#");
-            let source = Source::Files(dir.join("model.onnx"), set);
+            let source = source(dir.join("model.onnx"), set);
             all.push(Case { name, source });
         }
     }
