@@ -6,6 +6,12 @@ mod bad_models;
 mod digests;
 #[path = "cases/environment.rs"]
 mod environment;
+#[path = "cases/external.rs"]
+mod external;
+#[path = "cases/flow.rs"]
+mod flow;
+#[path = "cases/flow_bad.rs"]
+mod flow_bad;
 #[path = "cases/golden.rs"]
 mod golden;
 #[path = "cases/independent.rs"]

@@ -49,6 +49,7 @@ pub(crate) enum A {
     Int(i64),
     Float(f32),
     Ints(Vec<i64>),
+    Graph(Msg),
 }
 
 /// A declared dimension.
@@ -81,6 +82,7 @@ impl Builder {
                 &match a {
                     A::Float(v) => m.float(2, *v).int(20, 1),
                     A::Int(v) => m.int(3, *v).int(20, 2),
+                    A::Graph(g) => m.msg(6, g).int(20, 5),
                     A::Ints(v) => v.iter().fold(m, |m, v| m.int(8, *v)).int(20, 7),
                 },
             );
@@ -139,6 +141,8 @@ impl Builder {
     }
 }
 
+/// ONNX's code for booleans.
+pub(crate) const BOOL: i64 = 9;
 /// ONNX's code for f32.
 pub(crate) const F32: i64 = 1;
 /// ONNX's code for i64.
