@@ -4,6 +4,8 @@
 //! [`Kernels`] path; vectors run across independent outputs only.
 
 pub(crate) mod broadcast;
+pub(crate) mod conv;
+mod depthwise;
 pub(crate) mod gemm;
 #[cfg(test)]
 mod gemm_tests;
@@ -14,6 +16,7 @@ pub(crate) mod igemm;
 pub(crate) mod im2col;
 pub(crate) mod math;
 pub(crate) mod pack;
+mod planes;
 pub(crate) mod prepared;
 pub(crate) mod reduce;
 mod scratch;
