@@ -1,6 +1,7 @@
 //! Elementwise functions of two tensors under ONNX (numpy) broadcasting.
 
 use super::Kernels;
+use super::scratch;
 use super::simd::{map1, map2};
 use super::strided::{collapse, strides, walk};
 
@@ -33,7 +34,7 @@ pub(crate) fn lane(from: &[usize], to: &[usize]) -> Vec<isize> {
 }
 
 /// `f(a, b)` over the broadcast shape `out`.
-pub(crate) fn binary<T: Copy, U: Copy + Default, F: Fn(T, T) -> U + Copy>(
+pub(crate) fn binary<T: Copy, U: Copy + Default + 'static, F: Fn(T, T) -> U + Copy>(
     kernels: Kernels,
     (a, a_shape): (&[T], &[usize]),
     (b, b_shape): (&[T], &[usize]),
@@ -41,7 +42,7 @@ pub(crate) fn binary<T: Copy, U: Copy + Default, F: Fn(T, T) -> U + Copy>(
     f: F,
 ) -> Vec<U> {
     let total = crate::tensor::numel(out) as usize;
-    let mut dst = vec![U::default(); total];
+    let mut dst = scratch::fresh::<U>(total);
     if total == 0 {
         return dst;
     }

@@ -116,7 +116,10 @@ impl Conv {
                 let x = &given.x[image * self.channels * area..][..self.channels * area];
                 if let Some(l) = copied {
                     let planes = Shared::new(&mut *planes);
-                    let parts = split::threads().min(self.channels).min(x.len() >> 13).max(1);
+                    let parts = split::threads()
+                        .min(self.channels)
+                        .min(x.len() >> 13)
+                        .max(1);
                     split::run(parts, &|part| {
                         for c in split::share(self.channels, parts, part) {
                             // SAFETY: each channel belongs to one part.
@@ -154,11 +157,7 @@ impl Conv {
     }
 
     /// The weights, packed for good where they are constant.
-    fn packed(
-        &self,
-        kernels: Kernels,
-        given: Operands<'_>,
-    ) -> Option<std::sync::Arc<Vec<Packed>>> {
+    fn packed(&self, kernels: Kernels, given: Operands<'_>) -> Option<std::sync::Arc<Vec<Packed>>> {
         let across = self.across_maps();
         let side = if across { Side::Right } else { Side::Left };
         let k = self.k();
@@ -193,14 +192,26 @@ impl Conv {
                 transposed: true,
                 bias: bias.map_or(Bias::None, Bias::Columns),
             };
-            gemm::multiply(kernels, (n, self.maps, k), Operand::Lazy(columns), weights, out);
+            gemm::multiply(
+                kernels,
+                (n, self.maps, k),
+                Operand::Lazy(columns),
+                weights,
+                out,
+            );
         } else {
             let out = Product {
                 c,
                 transposed: false,
                 bias: bias.map_or(Bias::None, Bias::Rows),
             };
-            gemm::multiply(kernels, (self.maps, n, k), weights, Operand::Lazy(columns), out);
+            gemm::multiply(
+                kernels,
+                (self.maps, n, k),
+                weights,
+                Operand::Lazy(columns),
+                out,
+            );
         }
     }
 }

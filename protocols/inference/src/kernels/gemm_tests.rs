@@ -6,7 +6,7 @@ use super::pack::{Cut, Side};
 use super::{Kernels, split};
 
 /// Numbers of many sizes; every 37th is hostile if `hostile`.
-fn numbers(len: usize, seed: u64, hostile: bool) -> Vec<f32> {
+pub(super) fn numbers(len: usize, seed: u64, hostile: bool) -> Vec<f32> {
     const ODD: [u32; 8] = [
         0x7fc0_0001, // a NaN with a payload
         0xff80_0001, // a signalling one
@@ -56,7 +56,7 @@ fn into<'a>(c: &'a mut [f32], bias: Bias<'a>) -> Product<'a> {
     }
 }
 
-fn bits(v: &[f32]) -> Vec<u32> {
+pub(super) fn bits(v: &[f32]) -> Vec<u32> {
     v.iter().map(|x| x.to_bits()).collect()
 }
 

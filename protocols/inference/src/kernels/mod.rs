@@ -5,6 +5,8 @@
 
 pub(crate) mod broadcast;
 pub(crate) mod conv;
+#[cfg(test)]
+mod conv_tests;
 mod depthwise;
 pub(crate) mod gemm;
 #[cfg(test)]
@@ -19,7 +21,7 @@ pub(crate) mod pack;
 mod planes;
 pub(crate) mod prepared;
 pub(crate) mod reduce;
-mod scratch;
+pub(crate) mod scratch;
 pub(crate) mod simd;
 pub(crate) mod split;
 pub(crate) mod strided;

@@ -167,13 +167,20 @@ impl Panels for PlaneColumns<'_> {
             at += len;
         }
         assert!(at == width, "panels are at most 48 columns wide");
-        rows(self.kernels, self.layout, self.planes, (k0, kc, nr), &runs[..count], dst);
+        rows(
+            self.kernels,
+            self.layout,
+            self.planes,
+            (k0, kc, nr),
+            &runs[..count],
+            dst,
+        );
     }
 }
 
 /// `len` neighbours, from a plane to a panel.
 #[derive(Clone, Copy, Default)]
-struct Run {
+pub(super) struct Run {
     from: usize,
     to: usize,
     len: usize,

@@ -1,41 +1,139 @@
-//! Working memory of the kernels, kept from one instruction to the next.
+//! Memory that is used again, from one instruction to the next.
 //!
-//! Buffers hold what was left in them: whoever takes one writes before reading.
+//! A thread keeps buffers that instructions and freed values leave behind, and
+//! hands them out again: fresh pages cost more than most elementwise operators.
+//! Buffers hold what was left in them: whoever takes one writes every element
+//! that anybody reads. What is kept never exceeds [`limit`], so that a run's
+//! memory bound covers it.
 
+use std::any::{Any, TypeId};
 use std::cell::RefCell;
 
-/// Longest list of buffers that a thread keeps, and their greatest length.
-const KEPT: usize = 4;
-const KEPT_LEN: usize = 128 << 10;
+/// Most buffers kept.
+const BUFFERS: usize = 24;
+/// Shorter ones are not worth keeping, in numbers.
+const WORTH: usize = 256;
+/// Numbers that a value's buffer may hold beyond the value: a page.
+const SPARE: usize = 1024;
+/// Bytes kept where no run says otherwise.
+const IDLE: usize = 1 << 20;
+
+struct Pool {
+    buffers: Vec<Vec<f32>>,
+    bytes: usize,
+    limit: usize,
+}
 
 thread_local! {
-    static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Pool> = const {
+        RefCell::new(Pool {
+            buffers: Vec::new(),
+            bytes: 0,
+            limit: IDLE,
+        })
+    };
+}
+
+impl Pool {
+    fn remove(&mut self, at: usize) -> Vec<f32> {
+        let buffer = self.buffers.swap_remove(at);
+        self.bytes -= size(&buffer);
+        buffer
+    }
+
+    /// Lets go of the largest buffers until `bytes` are kept at most.
+    fn shrink(&mut self, bytes: usize) {
+        while self.bytes > bytes {
+            let largest = (0..self.buffers.len()).max_by_key(|&i| self.buffers[i].capacity());
+            match largest {
+                Some(at) => drop(self.remove(at)),
+                None => break,
+            }
+        }
+    }
+}
+
+fn size(buffer: &Vec<f32>) -> usize {
+    buffer.capacity() * size_of::<f32>()
+}
+
+/// `len` numbers of no particular value, in hardly more memory than they need.
+pub(crate) fn take(len: usize) -> Vec<f32> {
+    find(len, len.saturating_add(SPARE))
+}
+
+/// `len` numbers of no particular value, in a buffer of up to `most`.
+fn find(len: usize, most: usize) -> Vec<f32> {
+    let found = POOL.with(|p| {
+        let pool = &mut *p.borrow_mut();
+        // The smallest that fits, unless it is too large.
+        let fits = |v: &Vec<f32>| (len..=most).contains(&v.capacity());
+        let best = (0..pool.buffers.len())
+            .filter(|&i| len >= WORTH && fits(&pool.buffers[i]))
+            .min_by_key(|&i| pool.buffers[i].capacity())?;
+        Some(pool.remove(best))
+    });
+    match found {
+        Some(mut v) => {
+            v.resize(len, 0.0);
+            v
+        }
+        None => vec![0f32; len],
+    }
+}
+
+/// [`take`] for any element type.
+pub(crate) fn fresh<T: Copy + Default + 'static>(len: usize) -> Vec<T> {
+    if TypeId::of::<T>() == TypeId::of::<f32>() {
+        let floats: Box<dyn Any> = Box::new(take(len));
+        if let Ok(v) = floats.downcast::<Vec<T>>() {
+            return *v;
+        }
+    }
+    vec![T::default(); len]
+}
+
+/// An empty vector with room for `len` elements.
+pub(crate) fn room<T: Copy + Default + 'static>(len: usize) -> Vec<T> {
+    let mut v = fresh(len);
+    v.clear();
+    v
+}
+
+/// Takes a buffer back.
+pub(crate) fn give(buffer: Vec<f32>) {
+    POOL.with(|p| {
+        let pool = &mut *p.borrow_mut();
+        let bytes = size(&buffer);
+        if buffer.capacity() >= WORTH && bytes <= pool.limit {
+            pool.shrink(pool.limit - bytes);
+            if pool.buffers.len() == BUFFERS {
+                drop(pool.remove(0));
+            }
+            pool.bytes += bytes;
+            pool.buffers.push(buffer);
+        }
+    });
+}
+
+/// Keeps at most `bytes` from now on, in this thread.
+pub(crate) fn limit(bytes: u64) {
+    POOL.with(|p| {
+        let pool = &mut *p.borrow_mut();
+        pool.limit = usize::try_from(bytes).unwrap_or(usize::MAX);
+        pool.shrink(pool.limit);
+    });
+}
+
+/// Keeps no more than an idle thread may.
+pub(crate) fn idle() {
+    limit(IDLE as u64);
 }
 
 /// Calls `f` with `len` numbers of no particular value.
 pub(crate) fn with<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    // The list is not borrowed while `f` runs: it may ask for more.
-    let mut buffer = FREE
-        .with(|l| {
-            let mut list = l.borrow_mut();
-            let at = list.iter().position(|b| b.len() >= len);
-            match at {
-                Some(at) => Some(list.swap_remove(at)),
-                None => list.pop(),
-            }
-        })
-        .unwrap_or_default();
-    if buffer.len() < len {
-        buffer = vec![0f32; len];
-    }
-    let result = f(&mut buffer[..len]);
-    if buffer.len() <= KEPT_LEN {
-        FREE.with(|l| {
-            let mut list = l.borrow_mut();
-            if list.len() < KEPT {
-                list.push(buffer);
-            }
-        });
-    }
+    let mut buffer = find(len, len.saturating_mul(4));
+    let result = f(&mut buffer);
+    give(buffer);
     result
 }

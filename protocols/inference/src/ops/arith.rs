@@ -11,7 +11,7 @@ use super::number::{Number, numeric};
 use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, single};
 use crate::gas;
-use crate::kernels::{Kernels, broadcast, simd};
+use crate::kernels::{Kernels, broadcast, scratch, simd};
 use crate::tensor::{DType, Element, F16, Tensor, with_data};
 
 /// Shape and dtype of broadcasting inputs 0 and 1.
@@ -213,7 +213,7 @@ fn fold<T: Number>(
     out: &[usize],
     k: Kernels,
 ) -> Result<Vec<Tensor>, Fault> {
-    let mut acc = vec![T::default(); first.len()];
+    let mut acc = scratch::fresh::<T>(first.len());
     simd::map1(k, first, &mut acc, T::canon);
     let mut shape = inputs.shape(0)?.to_vec();
     for i in 1..inputs.count() {
@@ -298,7 +298,7 @@ fn apply<T: Number>(
     out: &[usize],
     k: Kernels,
 ) -> Result<Vec<Tensor>, Fault> {
-    let mut v = vec![T::default(); x.len()];
+    let mut v = scratch::fresh::<T>(x.len());
     let zero = T::default();
     match op {
         Unary::Neg => simd::map1(k, x, &mut v, T::neg),
@@ -307,12 +307,11 @@ fn apply<T: Number>(
         Unary::Relu => simd::map1(k, x, &mut v, |x| x.max(zero)),
         Unary::Clip(lo, hi) => {
             let (lo, hi) = (bound(inputs, 1, lo)?, bound(inputs, 2, hi)?);
-            simd::map1(k, x, &mut v, T::canon);
-            if let Some(lo) = lo {
-                simd::update(k, &mut v, |x| x.max(lo));
-            }
-            if let Some(hi) = hi {
-                simd::update(k, &mut v, |x| x.min(hi));
+            match (lo, hi) {
+                (Some(lo), Some(hi)) => simd::map1(k, x, &mut v, |x| x.canon().max(lo).min(hi)),
+                (Some(lo), None) => simd::map1(k, x, &mut v, |x| x.canon().max(lo)),
+                (None, Some(hi)) => simd::map1(k, x, &mut v, |x| x.canon().min(hi)),
+                (None, None) => simd::map1(k, x, &mut v, T::canon),
             }
         }
     }

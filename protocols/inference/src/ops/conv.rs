@@ -10,10 +10,7 @@ use super::registry::ok;
 use super::window::{Resolved, WindowAttrs};
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, single};
 use crate::gas;
-use crate::kernels::gemm::{self, Mat, Operand};
-use crate::kernels::im2col::Columns;
-use crate::kernels::math::canon;
-use crate::kernels::{Kernels, simd};
+use crate::kernels::{Kernels, conv, scratch};
 use crate::tensor::{DType, Tensor, numel};
 
 #[derive(Debug)]
@@ -82,47 +79,29 @@ impl Operator for Conv {
         plan: &Plan,
         kernels: Kernels,
     ) -> Result<Vec<Tensor>, Fault> {
-        let (x, w) = (inputs.slice::<f32>(0)?, inputs.slice::<f32>(1)?);
+        let (x, weights) = (inputs.slice::<f32>(0)?, inputs.slice::<f32>(1)?);
         let s = self.shapes(inputs.shape(0)?, inputs.shape(1)?)?;
-        let window = s.resolved.window.compact();
-        let (inner, area) = (window.output_len(), window.input_len());
-        let mut out = vec![0f32; numel(plan.shape(0)) as usize];
+        let mut out = scratch::take(numel(plan.shape(0)) as usize);
         if out.is_empty() {
             return single(plan.shape(0), out);
         }
-        let k = s.channels * window.taps();
-        let maps = s.maps / self.group;
-        for n in 0..s.batch {
-            for g in 0..self.group {
-                let image = &x[(n * self.group + g) * s.channels * area..][..s.channels * area];
-                let a = Mat::rows(&w[g * maps * k..][..maps * k], k);
-                let c = &mut out[(n * self.group + g) * maps * inner..][..maps * inner];
-                if window.is_identity() {
-                    let image = Mat::rows(image, area);
-                    gemm::gemm(kernels, (maps, inner, k), a, image, c);
-                } else {
-                    let (left, right) = (a.transposed(), Columns { window, image });
-                    let out = gemm::Product {
-                        c,
-                        transposed: false,
-                        bias: gemm::Bias::None,
-                    };
-                    gemm::multiply(
-                        kernels,
-                        (maps, inner, k),
-                        Operand::Lazy(&left),
-                        Operand::Lazy(&right),
-                        out,
-                    );
-                }
-            }
-        }
-        if inputs.has(2) {
-            let bias = inputs.slice::<f32>(2)?;
-            for (row, &b) in out.chunks_exact_mut(inner).zip(bias.iter().cycle()) {
-                simd::update(kernels, row, |v| canon(v + b));
-            }
-        }
+        let sizes = conv::Conv {
+            batch: s.batch,
+            groups: self.group,
+            channels: s.channels,
+            maps: s.maps / self.group,
+            window: s.resolved.window.compact(),
+        };
+        let given = conv::Operands {
+            x,
+            weights,
+            bias: match inputs.has(2) {
+                true => Some(inputs.slice::<f32>(2)?),
+                false => None,
+            },
+            prepared: inputs.tensor(1)?.prepared(),
+        };
+        sizes.run(kernels, given, &mut out);
         single(plan.shape(0), out)
     }
 }

@@ -10,7 +10,7 @@ use super::registry::ok;
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, arith, single};
 use crate::gas;
 use crate::kernels::math::{self, canon};
-use crate::kernels::{Kernels, simd};
+use crate::kernels::{Kernels, scratch, simd};
 use crate::tensor::{DType, Tensor};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -136,9 +136,18 @@ impl Operator for Float {
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
         let x = inputs.slice::<f32>(0)?;
-        let mut v = vec![0f32; x.len()];
+        let mut v = scratch::take(x.len());
+        // A long closure is not always compiled into the loop, and then not for
+        // its instruction set; a function marked so is.
         macro_rules! map {
-            (|$x:ident| $e:expr) => {
+            (|$x:ident| $e:expr) => {{
+                #[inline(always)]
+                fn f($x: f32) -> f32 {
+                    canon($e)
+                }
+                simd::map1(k, x, &mut v, f)
+            }};
+            (with |$x:ident| $e:expr) => {
                 simd::map1(k, x, &mut v, |$x: f32| canon($e))
             };
         }
@@ -147,31 +156,34 @@ impl Operator for Float {
             Float::Exp => map!(|x| math::exp(x)),
             Float::Log => map!(|x| math::log(x)),
             Float::Reciprocal => map!(|x| 1.0 / x),
-            Float::LeakyRelu(a) => map!(|x| if x < 0.0 { a * x } else { x }),
+            Float::LeakyRelu(a) => map!(with | x | if x < 0.0 { a * x } else { x }),
             Float::Tanh => map!(|x| math::tanh(x)),
             Float::Sigmoid => map!(|x| math::sigmoid(x)),
             Float::Erf => map!(|x| math::erf(x)),
             Float::Gelu => map!(|x| math::gelu(x)),
             Float::GeluTanh => map!(|x| math::gelu_tanh(x)),
-            Float::HardSigmoid(a, b) => map!(|x| clamp01(a * x + b)),
+            Float::HardSigmoid(a, b) => map!(with | x | clamp01(a * x + b)),
             Float::HardSwish => map!(|x| x * clamp01(x / 6.0 + 0.5)),
             Float::Softplus => map!(|x| math::softplus(x)),
-            Float::Elu(a) => map!(|x| if x < 0.0 { a * math::expm1(x) } else { x }),
+            Float::Elu(a) => map!(with | x | if x < 0.0 { a * math::expm1(x) } else { x }),
             Float::Selu(a, g) => {
-                map!(|x| if x > 0.0 {
-                    g * x
-                } else {
-                    g * (a * math::expm1(x))
-                });
+                map!(
+                    with | x
+                        | if x > 0.0 {
+                            g * x
+                        } else {
+                            g * (a * math::expm1(x))
+                        }
+                );
             }
             Float::Celu(a) => {
-                map!(|x| math::max(0.0, x) + math::min(0.0, a * math::expm1(x / a)));
+                map!(with | x | math::max(0.0, x) + math::min(0.0, a * math::expm1(x / a)));
             }
             Float::Softsign => map!(|x| x / (1.0 + f32::from_bits(x.to_bits() & 0x7fff_ffff))),
             Float::ThresholdedRelu(a) => {
-                map!(|x| if x > a || x.is_nan() { x } else { 0.0 });
+                map!(with | x | if x > a || x.is_nan() { x } else { 0.0 });
             }
-            Float::Swish(a) => map!(|x| x * math::sigmoid(a * x)),
+            Float::Swish(a) => map!(with | x | x * math::sigmoid(a * x)),
             Float::Mish => map!(|x| x * math::tanh(math::softplus(x))),
             Float::Floor => map!(|x| floor(x)),
             Float::Ceil => map!(|x| ceil(x)),

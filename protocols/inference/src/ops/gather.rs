@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, axis, layout, single};
 use crate::kernels::Kernels;
+use crate::kernels::scratch;
 use crate::tensor::{DType, Element, Tensor, numel, with_data};
 
 #[derive(Debug)]
@@ -53,7 +54,7 @@ fn pick<T: Element>(
     out: &[usize],
 ) -> Result<Vec<Tensor>, Fault> {
     let (outer, inner) = (numel(&shape[..a]) as usize, numel(&shape[a + 1..]) as usize);
-    let mut v = Vec::with_capacity(numel(out) as usize);
+    let mut v = scratch::room(numel(out) as usize);
     if numel(out) > 0 {
         for o in 0..outer {
             for &i in rows {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, axes, axis, single, tensor};
 use crate::gas;
+use crate::kernels::scratch;
 use crate::kernels::{Kernels, broadcast, strided};
 use crate::tensor::{Element, Tensor, numel, with_data};
 
@@ -26,7 +27,7 @@ pub(super) fn copy(
     offset: isize,
 ) -> Result<Tensor, Fault> {
     with_data!(t.data(), x => {
-        let mut v = Vec::with_capacity(numel(dims) as usize);
+        let mut v = scratch::room(numel(dims) as usize);
         strided::gather(x, dims, lane, offset, &mut v);
         tensor(dims, v)
     })
@@ -151,7 +152,7 @@ impl Concat {
                 numel(&inputs.shape(i)?[a..]) as usize,
             ));
         }
-        let mut v = Vec::with_capacity(numel(out) as usize);
+        let mut v = scratch::room(numel(out) as usize);
         for o in 0..outer {
             for (part, width) in &parts {
                 v.extend_from_slice(&part[o * width..(o + 1) * width]);

@@ -13,7 +13,7 @@ use crate::kernels::gemm::{self, Bias, Mat, Operand};
 use crate::kernels::math::canon;
 use crate::kernels::pack::{Cut, Side};
 use crate::kernels::prepared::{Form, Prepared};
-use crate::kernels::{Kernels, broadcast, simd, strided};
+use crate::kernels::{Kernels, broadcast, scratch, simd, strided};
 use crate::tensor::{DType, Data, Tensor, numel};
 
 #[derive(Debug)]
@@ -114,7 +114,7 @@ fn floats(
     prepared: Option<&Prepared>,
     kernels: Kernels,
 ) -> Vec<f32> {
-    let mut out = vec![0f32; numel(&p.out) as usize];
+    let mut out = scratch::take(numel(&p.out) as usize);
     let (am, bm, cm) = (p.m * p.k, p.k * p.n, p.m * p.n);
     if cm == 0 || out.is_empty() {
         return out;
@@ -279,7 +279,7 @@ impl Operator for Gemm {
             }
             c => (Bias::None, c),
         };
-        let mut out = vec![0f32; m * n];
+        let mut out = scratch::take(m * n);
         let prepared = inputs.tensor(1)?.prepared();
         times_constant(kernels, (m, n, k), a, b, prepared, bias, &mut out);
         if alpha != 1.0 {

@@ -12,6 +12,7 @@ use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, axis, single, tensor};
 use crate::gas;
 use crate::kernels::math::{self, canon};
+use crate::kernels::scratch;
 use crate::kernels::{Kernels, broadcast, reduce, simd, strided};
 use crate::tensor::{DType, Tensor, numel};
 
@@ -88,7 +89,7 @@ impl Operator for Softmax {
 
 impl Softmax {
     fn rows(&self, x: &[f32], width: usize, k: Kernels) -> Vec<f32> {
-        let mut out = vec![0f32; x.len()];
+        let mut out = scratch::take(x.len());
         let mut e = vec![0f32; if self.log { width } else { 0 }];
         for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
             let mut m = [0f32];
@@ -100,7 +101,8 @@ impl Softmax {
                 let s = math::log(reduce::sum(k, &e));
                 simd::update(k, out, |d: f32| canon(d - s));
             } else {
-                simd::map1(k, row, out, |x: f32| math::exp(x - m));
+                simd::map1(k, row, out, |x: f32| x - m);
+                simd::update(k, out, math::exp);
                 let s = reduce::sum(k, out);
                 simd::update(k, out, |e: f32| canon(e / s));
             }
@@ -164,7 +166,7 @@ impl Operator for LayerNorm {
         }
         let (rows, width) = (numel(&shape[..a]) as usize, numel(&shape[a..]) as usize);
         let (mut mean, mut inv) = (vec![0f32; rows], vec![0f32; rows]);
-        let mut v = vec![0f32; x.len()];
+        let mut v = scratch::take(x.len());
         if width > 0 {
             let n = width as f32;
             reduce::sum_rows(k, x, width, &mut mean, |x| x);
@@ -249,7 +251,7 @@ impl Operator for BatchNorm {
         let scale = inputs.slice::<f32>(1)?;
         let (bias, mean) = (inputs.slice::<f32>(2)?, inputs.slice::<f32>(3)?);
         let var = inputs.slice::<f32>(4)?;
-        let mut v = vec![0f32; x.len()];
+        let mut v = scratch::take(x.len());
         if !x.is_empty() {
             let rows = x.chunks_exact(inner).zip(v.chunks_exact_mut(inner));
             for (i, (row, out)) in rows.enumerate() {

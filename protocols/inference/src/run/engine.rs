@@ -18,7 +18,7 @@ use super::limits::{RunLimits, step_rule};
 use super::live::{Live, Slot};
 use super::state::{Element, Frame, LiveValue, MachineState, Status};
 use crate::gas;
-use crate::kernels::{FloatEnvironment, Kernels, check_float_environment, split};
+use crate::kernels::{FloatEnvironment, Kernels, check_float_environment, scratch, split};
 use crate::ops::{Desc, Fault, Input, Inputs, Operator};
 use crate::program::{Code, InputError, Instruction, Program, ValueId};
 use crate::tensor::{Digest, Tensor, encoded_len};
@@ -301,9 +301,13 @@ impl<'p> Run<'p> {
         // (3) to (5)
         let places = i.inputs.len() + i.outputs.len();
         let cost = plan.gas.saturating_add(gas::instruction(places));
-        if let Some(flow) = self.refuse(step, cost, plan.working_set(&inputs)) {
+        let memory = plan.working_set(&inputs);
+        if let Some(flow) = self.refuse(step, cost, memory) {
             return Ok(flow);
         }
+        // Memory kept for later use must leave room for this instruction.
+        let used = self.live.bytes.saturating_add(memory);
+        scratch::limit(self.limits.max_memory_bytes.saturating_sub(used));
         // (6)
         let outputs = op.eval(&inputs, &plan, self.kernels);
         drop(inputs);
@@ -320,7 +324,9 @@ impl<'p> Run<'p> {
             }
         }
         for id in &i.frees {
-            self.live.remove(*id);
+            if let Some(slot) = self.live.remove(*id) {
+                slot.recycle();
+            }
         }
         self.done(step, cost);
         self.state.cursor += 1;

@@ -65,6 +65,13 @@ impl Slot {
         }
     }
 
+    /// Lets go of the value; its memory may be used again.
+    pub(super) fn recycle(self) {
+        if let Some(tensor) = self.tensor {
+            tensor.recycle();
+        }
+    }
+
     fn bytes(&self) -> u64 {
         self.desc.bytes().saturating_add(self.spare)
     }

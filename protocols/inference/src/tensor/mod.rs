@@ -24,6 +24,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::kernels::prepared::Prepared;
+use crate::kernels::scratch;
 
 /// Most dimensions a tensor may have.
 pub const MAX_RANK: usize = 16;
@@ -342,6 +343,13 @@ impl Tensor {
     /// Lets the tensor keep packed forms of itself, as constants do.
     pub(crate) fn keep_prepared(&mut self) {
         self.prepared.get_or_insert_default();
+    }
+
+    /// Lets go of the tensor; memory that nobody else holds is used again.
+    pub(crate) fn recycle(self) {
+        if let Ok(Data::F32(v)) = Arc::try_unwrap(self.data) {
+            scratch::give(v);
+        }
     }
 
     /// Where packed forms are kept, for constants.
