@@ -255,6 +255,9 @@ impl<'p> Run<'p> {
             Status::Running if last => Status::StepTooLarge,
             status => status,
         };
+        if self.state.status != Status::Running {
+            scratch::idle();
+        }
         self.state.live = self.lines();
         Ok(Some(StepRecord {
             index: self.state.step,
