@@ -12,14 +12,14 @@ mod external;
 mod flow;
 #[path = "cases/flow_bad.rs"]
 mod flow_bad;
-#[path = "cases/fuzz.rs"]
-mod fuzz;
 #[path = "cases/golden.rs"]
 mod golden;
 #[path = "cases/independent.rs"]
 mod independent;
 #[path = "cases/limits.rs"]
 mod limits;
+#[path = "cases/models.rs"]
+mod models;
 #[path = "cases/proofs.rs"]
 mod proofs;
 mod support;

@@ -407,7 +407,6 @@ impl Genesis {
             measurements,
             max_age_seconds,
             max_future_skew_seconds,
-            ..Policy::default()
         })
     }
 

@@ -137,18 +137,15 @@ impl Operator for Float {
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
         let x = inputs.slice::<f32>(0)?;
         let mut v = scratch::take(x.len());
-        // A long function is not always compiled into the loop, and then not for
-        // the loop's instruction set: these are loops of their own.
+        // A long closure is not always compiled into the loop, and then not for
+        // its instruction set; a function marked so is.
         macro_rules! map {
             (|$x:ident| $e:expr) => {{
-                simd::multiversion! {
-                    fn each[](src: &[f32], dst: &mut [f32]) {
-                        for (d, &$x) in dst.iter_mut().zip(src) {
-                            *d = canon($e);
-                        }
-                    }
+                #[inline(always)]
+                fn f($x: f32) -> f32 {
+                    canon($e)
                 }
-                simd::rows(x, &mut v, 1, |x, v| each(k, x, v));
+                simd::map1(k, x, &mut v, f)
             }};
             (with |$x:ident| $e:expr) => {
                 simd::map1(k, x, &mut v, |$x: f32| canon($e))

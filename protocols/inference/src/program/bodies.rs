@@ -502,8 +502,9 @@ fn element(info: &ValueInfoProto) -> Result<Element, BuildError> {
     let Some(declared) = &info.r#type else {
         return Ok(Element::default());
     };
+    // Some exporters leave an empty type. Operators on sequences are refused as such.
     let Some(TypeValue::TensorType(t)) = &declared.value else {
-        return Err(BuildError::Unsupported("sequences and optionals in bodies"));
+        return Ok(Element::default());
     };
     let dims = t.shape.as_ref().map_or(&[][..], |s| &s.dim);
     if dims.len() >= MAX_RANK {

@@ -32,7 +32,7 @@ impl Default for Limits {
             max_instructions: 1 << 16,
             max_parts: 1 << 20,
             max_signature: 256,
-            max_name_bytes: 256,
+            max_name_bytes: 1024,
             max_expanded_bytes: 64 << 20,
             max_external_bytes: 8 << 30,
         }

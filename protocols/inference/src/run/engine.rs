@@ -62,10 +62,6 @@ pub struct StepRecord {
     pub gas: u64,
     /// Values of the state before that the step looked at, sorted.
     pub read_values: Vec<ValueId>,
-    /// Size of the step's witness as the limit counts it, bytes.
-    pub witness_bytes: u64,
-    /// Memory that its instructions were allowed at most, bytes.
-    pub memory_bytes: u64,
     /// The first instruction.
     pub first: u32,
     /// Instructions executed.
@@ -269,8 +265,6 @@ impl<'p> Run<'p> {
             state: self.state.clone(),
             gas: step.gas,
             read_values: step.reads.into_iter().collect(),
-            witness_bytes: step.witness,
-            memory_bytes: step.memory,
             first,
             instructions: step.executed,
             trap: step.trap,
@@ -343,7 +337,7 @@ impl<'p> Run<'p> {
     }
 
     /// (3) to (5): whether gas, step gas or memory forbid an instruction.
-    pub(super) fn refuse(&self, step: &mut Step, cost: u64, memory: u64) -> Option<Flow> {
+    pub(super) fn refuse(&self, step: &Step, cost: u64, memory: u64) -> Option<Flow> {
         if self.state.gas.saturating_add(cost) > self.limits.gas_limit {
             return Some(Flow::End(Status::OutOfGas));
         }
@@ -351,11 +345,7 @@ impl<'p> Run<'p> {
             return Some(step.too_large());
         }
         let memory = self.live.bytes.saturating_add(memory);
-        if memory > self.limits.max_memory_bytes {
-            return Some(Flow::End(Status::StepTooLarge));
-        }
-        step.memory = step.memory.max(memory);
-        None
+        (memory > self.limits.max_memory_bytes).then_some(Flow::End(Status::StepTooLarge))
     }
 
     /// Whether a witness of this size is more than allowed.
@@ -425,7 +415,6 @@ pub(super) struct Step {
     executed: u64,
     /// Encoded size of its witness so far, bytes.
     witness: u64,
-    memory: u64,
     /// Values of the state before that it looked at.
     pub(super) reads: BTreeSet<ValueId>,
     /// Values of the state before that `witness` counts.
@@ -445,7 +434,6 @@ impl Step {
             gas: 0,
             executed: 0,
             witness,
-            memory: 0,
             reads: BTreeSet::new(),
             counted: BTreeSet::new(),
             trap: None,
