@@ -183,12 +183,47 @@ pub enum ModelCommand {
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: usize,
     },
-    /// What an ONNX file takes and gives, and its id
-    #[command(after_help = "Example:\n  aether model inspect m.onnx")]
-    Inspect {
+    /// What an ONNX file takes, gives, needs and costs; what is not supported
+    #[command(after_help = "\
+Examples:
+  aether model inspect m.onnx
+  aether model inspect ocr.onnx --shape x=1,3,48,192")]
+    Inspect(ModelRunArgs),
+    /// The id of an ONNX file
+    #[command(after_help = "Example:\n  aether model hash m.onnx")]
+    Hash {
         /// The file
         file: PathBuf,
     },
+    /// Run an ONNX file here
+    #[command(after_help = "\
+Examples:
+  aether model run m.onnx --input x.json
+  aether model run m.onnx --input image=photo.npy --input mask.pb
+  aether model run m.onnx --random 7 --shape x=1,3,48,192 --json")]
+    Run(ModelRunArgs),
+    /// A run's steps: gas, live bytes, witness bytes
+    #[command(after_help = "Example:\n  aether model steps m.onnx --random 7")]
+    Steps(ModelRunArgs),
+}
+
+/// `aether model inspect|run|steps`
+#[derive(Clone, Debug, Args)]
+pub struct ModelRunArgs {
+    /// The ONNX file; weights beside it are read from its folder only
+    pub file: PathBuf,
+    /// Inputs: JSON, ONNX TensorProto, .npy, our own encoding, or raw elements
+    #[arg(long, value_name = "[NAME=]FILE")]
+    pub input: Vec<String>,
+    /// Inputs drawn from this seed [default for inspect and steps: 0]
+    #[arg(long, value_name = "SEED", conflicts_with = "input")]
+    pub random: Option<u64>,
+    /// The shape of an input whose dimensions are open
+    #[arg(long, value_name = "NAME=1,3,48,192")]
+    pub shape: Vec<String>,
+    /// Stop after so much gas
+    #[arg(long, value_name = "GAS", default_value_t = 1 << 40)]
+    pub gas: u64,
 }
 
 /// `aether worker …`

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `args`, `config` | flags, environment, file; a node's settings |
 //! | `console`, `page`, `exit` | answers, text for people, exit codes |
-//! | `keyfile`, `files`, `tensors` | what people hand in |
+//! | `keyfile`, `files`, `tensors`, `npy`, `weights` | what people hand in |
 //! | `send` | signing, handing in, waiting for the block |
 //! | `job`, `job_post`, `job_wait`, `receipt`, `account`, `node`, `model`, `network`, `key` | the commands |
 //!
@@ -26,17 +26,19 @@ mod keyfile;
 mod model;
 mod network;
 mod node;
+mod npy;
 mod page;
 mod receipt;
 mod send;
 mod tensors;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub use args::{
     AccountCommand, BondRole, BootnodeArgs, ChallengeCommand, Cli, Command, DemoArgs, DevArgs,
     GenesisCommand, Global, JobCommand, JobGetArgs, JobListArgs, JobPostArgs, KeyCommand,
-    ModelCommand, NodeCommand, NodeRole, NodeRunArgs, ReceiptCommand, WorkerCommand,
+    ModelCommand, ModelRunArgs, NodeCommand, NodeRole, NodeRunArgs, ReceiptCommand, WorkerCommand,
 };
 pub use config::NodeSettings;
 pub use console::Console;

@@ -1,12 +1,19 @@
-//! `aether model`
+//! `aether model`: what is registered, and what an ONNX file is, costs and gives.
+//!
+//! Costs are measured, not guessed: `inspect` and `steps` run the model once, on
+//! the inputs given or drawn from a seed. Gas, steps and memory depend on shapes
+//! (and on how often loops go round), so open dimensions have to be named.
+
+mod measure;
 
 use super::CommandResult;
-use super::args::ModelCommand;
+use super::args::{ModelCommand, ModelRunArgs};
 use super::context::Context;
-use super::exit::Exit;
+use super::exit::{CliError, Exit};
 use super::page::{number, size};
-use super::{files, job_post, tensors};
-use aether_inference::{Program, ValueInfo};
+use super::weights::Folder;
+use super::{files, tensors};
+use aether_inference::{Limits, Missing, Program, Status, ValueInfo, supported_operators};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +24,10 @@ const MODEL_BYTES_MAX: u64 = 1 << 30;
 pub(super) fn run(context: &mut Context, command: ModelCommand) -> CommandResult {
     match command {
         ModelCommand::List { limit } => list(context, limit),
-        ModelCommand::Inspect { file } => inspect(context, &file),
+        ModelCommand::Inspect(args) => inspect(context, &args),
+        ModelCommand::Hash { file } => hash(context, &file),
+        ModelCommand::Run(args) => run_once(context, &args),
+        ModelCommand::Steps(args) => steps(context, &args),
     }
 }
 
@@ -46,9 +56,80 @@ fn list(context: &mut Context, limit: usize) -> CommandResult {
     Ok(Exit::Ok)
 }
 
-fn inspect(context: &mut Context, file: &Path) -> CommandResult {
+/// A file lowered, or all that it needs and this build does not have.
+enum Loaded {
+    Program(Box<Program>),
+    Missing(Vec<Missing>),
+}
+
+fn load(file: &Path) -> Result<(Loaded, u64), CliError> {
     let bytes = files::read(file, MODEL_BYTES_MAX)?;
-    let program = job_post::lower(&bytes, MODEL_BYTES_MAX)?;
+    let limits = Limits {
+        max_model_bytes: usize::try_from(MODEL_BYTES_MAX).unwrap_or(usize::MAX),
+        ..Limits::default()
+    };
+    let bad = |e: aether_inference::ModelError| {
+        CliError::failed("model", format!("{}: {e}", file.display()))
+    };
+    let mut folder = Folder::of(file);
+    let loaded = match Program::from_onnx_with(&bytes, &limits, &mut folder) {
+        Ok(program) => Loaded::Program(Box::new(program)),
+        Err(e) if e.is_unsupported() => {
+            let missing = Program::missing(&bytes, &limits, Some(&mut folder)).map_err(bad)?;
+            Loaded::Missing(missing)
+        }
+        Err(e) => return Err(bad(e)),
+    };
+    Ok((loaded, bytes.len() as u64))
+}
+
+/// A program, or an error that names everything that is missing.
+fn program(file: &Path) -> Result<Box<Program>, CliError> {
+    match load(file)?.0 {
+        Loaded::Program(program) => Ok(program),
+        Loaded::Missing(missing) => {
+            let lines: Vec<String> = missing.iter().map(explain).collect();
+            let message = format!("{}: not supported: {}", file.display(), lines.join("; "));
+            Err(CliError::failed("unsupported", message))
+        }
+    }
+}
+
+/// What is missing, and since when there is something like it.
+fn explain(missing: &Missing) -> String {
+    let known = supported_operators().find(|o| o.name == missing.operator);
+    match known {
+        Some(o) if o.since > missing.opset => {
+            format!("{missing}; it is supported since opset {}", o.since)
+        }
+        _ => missing.to_string(),
+    }
+}
+
+fn hash(context: &mut Context, file: &Path) -> CommandResult {
+    let id = hex::encode(program(file)?.id().0);
+    context.console.answer(&json!({ "model": id }), |page| {
+        page.field("model", &id);
+    });
+    Ok(Exit::Ok)
+}
+
+fn inspect(context: &mut Context, args: &ModelRunArgs) -> CommandResult {
+    let (loaded, file_bytes) = load(&args.file)?;
+    let program = match loaded {
+        Loaded::Program(program) => program,
+        Loaded::Missing(missing) => {
+            let lines: Vec<String> = missing.iter().map(explain).collect();
+            let value = json!({ "file_bytes": file_bytes, "unsupported": lines });
+            context.console.answer(&value, |page| {
+                page.heading("Not supported");
+                lines.iter().for_each(|l| {
+                    page.line(l);
+                });
+            });
+            return Ok(Exit::Failed);
+        }
+    };
     let mut operators: BTreeMap<&str, u64> = BTreeMap::new();
     for name in (0..program.instruction_count()).filter_map(|i| program.operator(i)) {
         *operators.entry(name).or_default() += 1;
@@ -59,21 +140,32 @@ fn inspect(context: &mut Context, file: &Path) -> CommandResult {
             .map(|i| json!({ "name": i.name, "type": tensors::describe(&program, i) }))
             .collect()
     };
+    let open = measure::open_inputs(&program, args)?;
+    let cost = if open.is_empty() || !args.input.is_empty() {
+        Some(measure::run(&program, args, MODEL_BYTES_MAX)?)
+    } else {
+        None
+    };
     let value = json!({
         "model": id,
-        "file_bytes": bytes.len(),
+        "file_bytes": file_bytes,
         "constant_bytes": program.constant_bytes(),
+        "parameters": program.constant_elements(),
         "instructions": program.instruction_count(),
         "inputs": values(program.inputs()),
         "outputs": values(program.outputs()),
         "operators": operators,
+        "unsupported": [],
+        "cost": cost.as_ref().map(measure::Measured::summary),
+        "open_inputs": open,
     });
     context.console.answer(&value, |page| {
         page.field("model", &id)
             .field(
                 "file",
-                format!("{} ({})", file.display(), size(bytes.len() as u64)),
+                format!("{} ({})", args.file.display(), size(file_bytes)),
             )
+            .field("parameters", number(program.constant_elements()))
             .field("constants", size(program.constant_bytes()))
             .field("instructions", number(program.instruction_count() as u64));
         page.heading("Inputs");
@@ -82,8 +174,78 @@ fn inspect(context: &mut Context, file: &Path) -> CommandResult {
         show(page, &program, program.outputs());
         let counts: Vec<String> = operators.iter().map(|(n, c)| format!("{n} {c}")).collect();
         page.heading("Operators").line(counts.join(", "));
+        page.heading("Cost");
+        match &cost {
+            Some(cost) => cost.show(page),
+            None => {
+                let list: Vec<String> = open.iter().map(|n| format!("--shape {n}=…")).collect();
+                page.line(format!(
+                    "depends on shapes that the model leaves open: give {}",
+                    list.join(" ")
+                ));
+            }
+        }
     });
     Ok(Exit::Ok)
+}
+
+fn run_once(context: &mut Context, args: &ModelRunArgs) -> CommandResult {
+    let program = program(&args.file)?;
+    if args.input.is_empty() && args.random.is_none() {
+        return Err(CliError::usage(
+            "nothing to run on: give --input FILE for each input, or --random SEED",
+        ));
+    }
+    let measured = measure::run(&program, args, MODEL_BYTES_MAX)?;
+    let outputs: Vec<_> = program
+        .outputs()
+        .iter()
+        .map(|o| o.name.clone())
+        .zip(measured.outputs.iter().cloned())
+        .collect();
+    let digests: BTreeMap<&str, String> = outputs
+        .iter()
+        .map(|(name, t)| (name.as_str(), hex::encode(t.digest())))
+        .collect();
+    let value = json!({
+        "model": hex::encode(program.id().0),
+        "outputs": tensors::to_json(&outputs),
+        "digests": digests,
+        "cost": measured.summary(),
+    });
+    context.console.answer(&value, |page| {
+        page.heading("Outputs");
+        tensors::show(page, &outputs);
+        page.heading("Digests");
+        for (name, digest) in &digests {
+            page.field(name, digest);
+        }
+        page.heading("Cost");
+        measured.show(page);
+    });
+    Ok(ended(measured.status))
+}
+
+fn steps(context: &mut Context, args: &ModelRunArgs) -> CommandResult {
+    let program = program(&args.file)?;
+    let measured = measure::run(&program, args, MODEL_BYTES_MAX)?;
+    let value = json!({ "steps": measured.steps, "cost": measured.summary() });
+    context.console.answer(&value, |page| {
+        let rows: Vec<Vec<String>> = measured.steps.iter().map(measure::StepLine::row).collect();
+        let columns = ["step", "begins at", "instr.", "gas", "live", "witness"];
+        page.table(&columns, &rows);
+        page.heading("Cost");
+        measured.show(page);
+    });
+    Ok(ended(measured.status))
+}
+
+fn ended(status: Status) -> Exit {
+    if status == Status::Done {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    }
 }
 
 fn show(page: &mut super::Page, program: &Program, values: &[ValueInfo]) {

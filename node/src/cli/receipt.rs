@@ -246,6 +246,7 @@ mod tests {
                 issued_at: None,
                 not_after: UnixTime(0),
                 platform_id: None,
+                details: aether_tee::Details::None,
             },
             header: node.block(Slot(1)).unwrap().0.header,
             signers: (3, 30_000, 40_000),

@@ -89,21 +89,52 @@ fn read_file(
             })
             .collect();
     }
+    let only = match program.inputs() {
+        [only] => Some(only.name.as_str()),
+        _ => None,
+    };
+    if bytes.starts_with(super::npy::MAGIC) {
+        let name = name.or(only).unwrap_or_default().to_owned();
+        return Ok(vec![(name, super::npy::read(&bytes).map_err(|e| bad(&e))?)]);
+    }
+    // Raw elements: only where the model says type and shape, and they fill it.
+    let info = program
+        .inputs()
+        .iter()
+        .find(|i| Some(i.name.as_str()) == name.or(only));
+    if let Some(tensor) = info.and_then(|i| raw(i, &bytes)) {
+        return Ok(vec![(name.or(only).unwrap_or_default().to_owned(), tensor)]);
+    }
     let (own, tensor) = Tensor::from_onnx_pb(&bytes, bytes.len()).map_err(|e| {
         bad(&format!(
-            "neither encoded tensors, nor JSON, nor an ONNX TensorProto ({e})"
+            "neither encoded tensors, nor JSON, nor .npy, nor raw elements of the input's \
+             type and shape, nor an ONNX TensorProto ({e})"
         ))
     })?;
     // Published test files often name their tensor otherwise, or not at all;
     // with one input there is nothing to mistake.
-    let only = match program.inputs() {
-        [only] => Some(only.name.clone()),
-        _ => None,
+    Ok(vec![(name.or(only).map_or(own, str::to_owned), tensor)])
+}
+
+/// Little-endian elements of an input whose type and shape are fixed; `None`
+/// when they are not, or the bytes do not fill them exactly.
+fn raw(info: &ValueInfo, bytes: &[u8]) -> Option<Tensor> {
+    let size = |d: &Dim| match d {
+        Dim::Fixed(n) => usize::try_from(*n).ok(),
+        Dim::Symbol(_) | Dim::Any => None,
     };
-    Ok(vec![(
-        name.map(str::to_owned).or(only).unwrap_or(own),
-        tensor,
-    )])
+    let shape: Option<Vec<usize>> = info.dims.as_ref()?.iter().map(size).collect();
+    from_bytes(info.dtype?, &shape?, bytes)
+}
+
+/// A tensor of little-endian elements; `None` when they do not fill the shape.
+pub(super) fn from_bytes(dtype: DType, shape: &[usize], elements: &[u8]) -> Option<Tensor> {
+    let mut bytes = vec![dtype.code(), u8::try_from(shape.len()).ok()?];
+    for &d in shape {
+        bytes.extend((d as u64).to_le_bytes());
+    }
+    bytes.extend(elements);
+    Tensor::decode(&bytes, bytes.len() as u64).ok()
 }
 
 /// A tensor out of `{"shape": [...], "data": [...]}`, optionally with

@@ -12,6 +12,8 @@ mod external;
 mod flow;
 #[path = "cases/flow_bad.rs"]
 mod flow_bad;
+#[path = "cases/fuzz.rs"]
+mod fuzz;
 #[path = "cases/golden.rs"]
 mod golden;
 #[path = "cases/independent.rs"]

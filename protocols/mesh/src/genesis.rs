@@ -407,6 +407,7 @@ impl Genesis {
             measurements,
             max_age_seconds,
             max_future_skew_seconds,
+            ..Policy::default()
         })
     }
 

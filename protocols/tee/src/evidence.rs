@@ -1,5 +1,5 @@
-//! What travels: the kinds of evidence with their stable codes, evidence and endorsements
-//! as bytes, and the two small values every kind shares (a measurement, an instant).
+//! What travels: the kinds of evidence with their stable codes, evidence as bytes, and the
+//! two small values every kind shares (a measurement, an instant).
 
 use std::fmt;
 use std::str::FromStr;
@@ -88,20 +88,6 @@ pub struct Evidence {
     pub kind: EvidenceKind,
     /// The document, in the vendor's own encoding.
     pub bytes: Vec<u8>,
-}
-
-/// What a vendor says about a platform beside the evidence (certificates, revocation
-/// lists, TCB levels), opaque here. Nitro and simulated evidence carry their whole chain
-/// and take none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Endorsements(pub Vec<u8>);
-
-impl Endorsements {
-    /// No endorsements.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self(Vec::new())
-    }
 }
 
 /// What the TEE measured when it started the worker's program: PCR0 of a Nitro document, a

@@ -23,9 +23,10 @@
 //!
 //! | kind | appraised | trusted when |
 //! | --- | --- | --- |
+//! | [`EvidenceKind::SevSnp`] | yes: Milan, Genoa, Bergamo, Siena, Turin; VCEK and VLEK | the anchors list AMD's root for that product |
+//! | [`EvidenceKind::Tdx`] | yes: quotes 4 and 5; TD 1.0, 1.5, 1.5Ex | the anchors list Intel's root |
 //! | [`EvidenceKind::Nitro`] | yes | the anchors list the fingerprint of AWS's G1 root |
 //! | [`EvidenceKind::Simulated`] | yes, by the very same code | the anchors list a simulated root, as only a development network's genesis does |
-//! | [`EvidenceKind::SevSnp`], [`EvidenceKind::Tdx`] | no: [`Refusal::UnsupportedKind`] | never yet |
 //!
 //! # What an appraisal proves, and what it does not
 //!
@@ -77,18 +78,32 @@ mod appraisal;
 mod binding;
 mod canonical;
 mod chain;
+mod cursor;
+mod endorsements;
 mod evidence;
 mod nitro;
 mod policy;
 mod refusal;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod snp;
+mod tcb;
+mod tdx;
+mod x509;
 
-pub use anchors::{NITRO_ROOT_G1, RootFingerprint, TrustAnchors};
-pub use appraisal::{Appraisal, PlatformId, appraise, appraise_user_data};
+pub use anchors::{
+    AMD_ARK_GENOA, AMD_ARK_MILAN, AMD_ARK_TURIN, INTEL_SGX_ROOT, NITRO_ROOT_G1, RootFingerprint,
+    TrustAnchors,
+};
+pub use appraisal::{
+    Appraisal, Details, PlatformId, SnpDetails, TdxDetails, appraise, appraise_user_data,
+    appraise_user_data_at_ms,
+};
 pub use binding::Binding;
 pub use canonical::{NonCanonical, canonicalize, is_canonical};
-pub use evidence::{Endorsements, Evidence, EvidenceKind, Measurement, UnixTime, UnknownKind};
+pub use endorsements::{Endorsements, MAX_ENDORSEMENTS_BYTES, SnpEndorsements, TdxCollateral};
+pub use evidence::{Evidence, EvidenceKind, Measurement, UnixTime, UnknownKind};
 pub use nitro::MAX_DOCUMENT_BYTES;
-pub use policy::Policy;
+pub use policy::{NitroPolicy, Policy, SnpPolicy, TdxPolicy};
 pub use refusal::{Refusal, RefusalClass};
+pub use tcb::{SnpProduct, SnpTcb, TcbStatus, UnknownStatus};

@@ -24,7 +24,7 @@ use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
 use crate::anchors::RootFingerprint;
-use crate::appraisal::{Appraisal, PlatformId};
+use crate::appraisal::{Appraisal, Details, PlatformId, signed_digest};
 use crate::chain;
 use crate::evidence::{EvidenceKind, UnixTime};
 use crate::policy::Policy;
@@ -38,8 +38,6 @@ pub(crate) use envelope::{encode, seal, to_be_signed};
 /// its greatest size and the longest chain they stay below this.
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024;
 
-/// The domain of [`Appraisal::signed_digest`]; the kind's code follows it.
-const SIGNED_DIGEST_DOMAIN: &[u8] = b"aether/tee/signed/v1";
 /// The domain of a simulated platform's id.
 const PLATFORM_DOMAIN: &[u8] = b"aether/tee/simulated-platform/v1";
 
@@ -50,19 +48,16 @@ pub(crate) fn appraise(
     roots: &[RootFingerprint],
     policy: &Policy,
     user_data: &[u8],
-    at: UnixTime,
+    at_ms: u64,
 ) -> Result<Appraisal, Refusal> {
     let envelope = Envelope::parse(bytes)?;
     let document = Document::parse(&envelope.payload)?;
 
-    if document.measurement.is_zero() {
+    if document.measurement.is_zero() && !policy.nitro.allow_debug {
         return Err(Refusal::DebugMode);
     }
-    let measured = !policy.measurements.is_empty();
-    if measured && !policy.measurements.contains(&document.measurement) {
-        return Err(Refusal::MeasurementNotListed);
-    }
-    check_age(document.timestamp_ms, policy, at)?;
+    let measured = policy.check_measurement(&document.measurement)?;
+    check_age(document.timestamp_ms, policy, at_ms)?;
     if document.user_data != user_data {
         return Err(Refusal::BindingMismatch);
     }
@@ -76,17 +71,14 @@ pub(crate) fn appraise(
         return Err(Refusal::RootNotPinned);
     }
     let ders = document.cabundle.iter().map(Vec::as_slice);
-    let chain = chain::check(ders.chain([document.certificate.as_slice()]), at)?;
+    let ders = ders.chain([document.certificate.as_slice()]);
+    let chain = chain::check(ders, UnixTime(at_ms / 1000))?;
 
     let signed = envelope.to_be_signed();
     UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, &chain.leaf_key)
         .verify(&signed, &envelope.signature)
         .map_err(|_| Refusal::EvidenceSignature)?;
 
-    let mut digest = Sha256::new();
-    digest.update(SIGNED_DIGEST_DOMAIN);
-    digest.update([kind.code()]);
-    digest.update(&signed);
     let platform_id = match kind {
         // The authority that issued the leaf is what stands for a chip here. On genuine
         // Nitro it names an instance, which costs an attacker nothing, so it has none.
@@ -103,16 +95,16 @@ pub(crate) fn appraise(
         kind,
         measurement: document.measurement,
         measured,
-        signed_digest: digest.finalize().into(),
+        signed_digest: signed_digest(kind, &signed),
         issued_at: Some(UnixTime(document.timestamp_ms / 1000)),
         not_after: chain.not_after,
         platform_id,
+        details: Details::None,
     })
 }
 
 /// Refuses a document that is older than the policy allows, or too far ahead.
-fn check_age(timestamp_ms: u64, policy: &Policy, at: UnixTime) -> Result<(), Refusal> {
-    let now_ms = at.0.saturating_mul(1000);
+fn check_age(timestamp_ms: u64, policy: &Policy, now_ms: u64) -> Result<(), Refusal> {
     let max_ms = policy.max_age_seconds.saturating_mul(1000);
     let age_ms = now_ms.saturating_sub(timestamp_ms);
     if age_ms > max_ms {

@@ -2,6 +2,7 @@
 
 mod commands;
 mod jobs;
+mod models;
 mod parsing;
 
 use super::{BootnodeArgs, CommandResult, Context, DemoArgs, DevArgs, Exit, Hooks, NodeSettings};

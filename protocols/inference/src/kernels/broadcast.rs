@@ -2,7 +2,8 @@
 
 use super::Kernels;
 use super::scratch;
-use super::simd::{map1, map2};
+use super::simd::{map1, map2, parts};
+use super::split::{self, Shared};
 use super::strided::{collapse, strides, walk};
 
 /// The shape that both broadcast to; `None` when they do not agree.
@@ -34,13 +35,18 @@ pub(crate) fn lane(from: &[usize], to: &[usize]) -> Vec<isize> {
 }
 
 /// `f(a, b)` over the broadcast shape `out`.
-pub(crate) fn binary<T: Copy, U: Copy + Default + 'static, F: Fn(T, T) -> U + Copy>(
+pub(crate) fn binary<T, U, F>(
     kernels: Kernels,
     (a, a_shape): (&[T], &[usize]),
     (b, b_shape): (&[T], &[usize]),
     out: &[usize],
     f: F,
-) -> Vec<U> {
+) -> Vec<U>
+where
+    T: Copy + Sync,
+    U: Copy + Default + Send + 'static,
+    F: Fn(T, T) -> U + Copy + Sync,
+{
     let total = crate::tensor::numel(out) as usize;
     let mut dst = scratch::fresh::<U>(total);
     if total == 0 {
@@ -54,11 +60,8 @@ pub(crate) fn binary<T: Copy, U: Copy + Default + 'static, F: Fn(T, T) -> U + Co
         la.last().copied().unwrap_or(1),
         lb.last().copied().unwrap_or(1),
     );
-    let mut rest = dst.as_mut_slice();
-    walk(&dims[..outer], [&la[..outer], &lb[..outer]], |[ia, ib]| {
+    let row = |ia: isize, ib: isize, row: &mut [U]| {
         let (ia, ib) = (ia as usize, ib as usize);
-        let (row, tail) = std::mem::take(&mut rest).split_at_mut(inner);
-        rest = tail;
         match (sa, sb) {
             (0, 0) => row.fill(f(a[ia], b[ib])),
             (0, _) => {
@@ -71,6 +74,25 @@ pub(crate) fn binary<T: Copy, U: Copy + Default + 'static, F: Fn(T, T) -> U + Co
             }
             _ => map2(kernels, &a[ia..ia + inner], &b[ib..ib + inner], row, f),
         }
+    };
+    let parts = parts(total);
+    if let ([rows, _], true) = (dims.as_slice(), parts > 1) {
+        let parts = parts.min(*rows);
+        let all = Shared::new(&mut dst);
+        split::run(parts, &|i| {
+            for r in split::share(*rows, parts, i) {
+                // SAFETY: shares do not overlap.
+                let dst = unsafe { all.slice(r * inner, inner) };
+                row(r as isize * la[0], r as isize * lb[0], dst);
+            }
+        });
+        return dst;
+    }
+    let mut rest = dst.as_mut_slice();
+    walk(&dims[..outer], [&la[..outer], &lb[..outer]], |[ia, ib]| {
+        let (head, tail) = std::mem::take(&mut rest).split_at_mut(inner);
+        rest = tail;
+        row(ia, ib, head);
     });
     dst
 }

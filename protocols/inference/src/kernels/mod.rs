@@ -17,6 +17,7 @@ mod gemm_x86;
 pub(crate) mod igemm;
 pub(crate) mod im2col;
 pub(crate) mod math;
+pub(crate) mod maxpool;
 pub(crate) mod pack;
 mod planes;
 pub(crate) mod prepared;

@@ -28,6 +28,8 @@ pub(super) struct Layout {
     pub(super) offsets: Vec<usize>,
     /// Length of a channel's planes.
     pub(super) len: usize,
+    /// What padding holds.
+    pub(super) pad: f32,
 }
 
 impl Layout {
@@ -63,6 +65,7 @@ impl Layout {
             phases,
             offsets,
             len,
+            pad: 0.0,
         })
     }
 
@@ -98,11 +101,11 @@ multiversion! {
                 let Some(row) = rows.next() else { return };
                 let y = (line * sy + py).checked_sub(top).filter(|y| *y < h);
                 let (Some(y), true) = (y, first < last) else {
-                    row.fill(0.0);
+                    row.fill(l.pad);
                     continue;
                 };
-                row[..first].fill(0.0);
-                row[last..].fill(0.0);
+                row[..first].fill(l.pad);
+                row[last..].fill(l.pad);
                 let from = &channel[y * width + first * sx + px - left..(y + 1) * width];
                 let row = &mut row[first..last];
                 match sx {

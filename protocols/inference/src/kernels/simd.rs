@@ -3,6 +3,8 @@
 //! The loops' bodies are the same source on every path: Rust never reorders or
 //! contracts floating-point operations, so wider vectors change speed only.
 
+use super::split::{self, Shared};
+
 /// An instruction set that the kernels can run on. All give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernels {
@@ -127,7 +129,7 @@ pub(crate) use multiversion;
 
 multiversion! {
     /// `dst[i] = f(src[i])`.
-    fn map1[T: Copy, U, F: Fn(T) -> U](src: &[T], dst: &mut [U], f: F) {
+    fn map1_alone[T: Copy, U, F: Fn(T) -> U](src: &[T], dst: &mut [U], f: F) {
         for (d, &s) in dst.iter_mut().zip(src) {
             *d = f(s);
         }
@@ -136,7 +138,7 @@ multiversion! {
 
 multiversion! {
     /// `dst[i] = f(a[i], b[i])`.
-    fn map2[T: Copy, U, F: Fn(T, T) -> U](a: &[T], b: &[T], dst: &mut [U], f: F) {
+    fn map2_alone[T: Copy, U, F: Fn(T, T) -> U](a: &[T], b: &[T], dst: &mut [U], f: F) {
         for ((d, &x), &y) in dst.iter_mut().zip(a).zip(b) {
             *d = f(x, y);
         }
@@ -145,9 +147,100 @@ multiversion! {
 
 multiversion! {
     /// `v[i] = f(v[i])`.
-    fn update[T: Copy, F: Fn(T) -> T](v: &mut [T], f: F) {
+    fn update_alone[T: Copy, F: Fn(T) -> T](v: &mut [T], f: F) {
         for x in v.iter_mut() {
             *x = f(*x);
         }
     }
+}
+
+/// Elements that are worth another thread.
+const WORTH: usize = if cfg!(test) { 16 } else { 1 << 13 };
+
+/// Parts for an elementwise loop over `len`.
+pub(super) fn parts(len: usize) -> usize {
+    split::threads().min(len / WORTH).max(1)
+}
+
+/// `dst[i] = f(src[i])`.
+pub(crate) fn map1<T, U, F>(kernels: Kernels, src: &[T], dst: &mut [U], f: F)
+where
+    T: Copy + Sync,
+    U: Send,
+    F: Fn(T) -> U + Sync,
+{
+    let len = src.len().min(dst.len());
+    let parts = parts(len);
+    if parts == 1 {
+        return map1_alone(kernels, src, dst, f);
+    }
+    let out = Shared::new(dst);
+    split::run(parts, &|i| {
+        let range = split::share(len, parts, i);
+        // SAFETY: shares do not overlap.
+        let dst = unsafe { out.slice(range.start, range.len()) };
+        map1_alone(kernels, &src[range], dst, &f);
+    });
+}
+
+/// `dst[i] = f(a[i], b[i])`.
+pub(crate) fn map2<T, U, F>(kernels: Kernels, a: &[T], b: &[T], dst: &mut [U], f: F)
+where
+    T: Copy + Sync,
+    U: Send,
+    F: Fn(T, T) -> U + Sync,
+{
+    let len = a.len().min(b.len()).min(dst.len());
+    let parts = parts(len);
+    if parts == 1 {
+        return map2_alone(kernels, a, b, dst, f);
+    }
+    let out = Shared::new(dst);
+    split::run(parts, &|i| {
+        let range = split::share(len, parts, i);
+        // SAFETY: shares do not overlap.
+        let dst = unsafe { out.slice(range.start, range.len()) };
+        map2_alone(kernels, &a[range.clone()], &b[range], dst, &f);
+    });
+}
+
+/// `v[i] = f(v[i])`.
+pub(crate) fn update<T, F>(kernels: Kernels, v: &mut [T], f: F)
+where
+    T: Copy + Send,
+    F: Fn(T) -> T + Sync,
+{
+    let len = v.len();
+    let parts = parts(len);
+    if parts == 1 {
+        return update_alone(kernels, v, f);
+    }
+    let out = Shared::new(v);
+    split::run(parts, &|i| {
+        let range = split::share(len, parts, i);
+        // SAFETY: shares do not overlap.
+        update_alone(kernels, unsafe { out.slice(range.start, range.len()) }, &f);
+    });
+}
+
+/// Calls `f` with shares of `src` and `dst`, which are whole rows of `width`.
+pub(crate) fn rows<T, U, F>(src: &[T], dst: &mut [U], width: usize, f: F)
+where
+    T: Sync,
+    U: Send,
+    F: Fn(&[T], &mut [U]) + Sync,
+{
+    let len = src.len().min(dst.len());
+    let parts = parts(len);
+    if parts == 1 {
+        return f(src, dst);
+    }
+    let out = Shared::new(dst);
+    let count = len / width.max(1);
+    split::run(parts, &|i| {
+        let range = split::share(count, parts, i);
+        // SAFETY: shares do not overlap.
+        let dst = unsafe { out.slice(range.start * width, range.len() * width) };
+        f(&src[range.start * width..range.end * width], dst);
+    });
 }

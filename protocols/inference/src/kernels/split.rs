@@ -193,20 +193,20 @@ pub(crate) fn share(n: usize, parts: usize, i: usize) -> Range<usize> {
 }
 
 /// A slice that several parts write, each to elements of its own.
-pub(crate) struct Shared<'a> {
-    start: *mut f32,
+pub(crate) struct Shared<'a, T = f32> {
+    start: *mut T,
     len: usize,
-    life: PhantomData<&'a mut [f32]>,
+    life: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: `f32` may be written from any thread; that no two parts touch the same
+// SAFETY: `T` may be written from any thread; that no two parts touch the same
 // element is what the callers of the unsafe methods promise.
-unsafe impl Send for Shared<'_> {}
+unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared<'_> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<'a> Shared<'a> {
-    pub(crate) fn new(v: &'a mut [f32]) -> Self {
+impl<'a, T> Shared<'a, T> {
+    pub(crate) fn new(v: &'a mut [T]) -> Self {
         Self {
             start: v.as_mut_ptr(),
             len: v.len(),
@@ -215,7 +215,7 @@ impl<'a> Shared<'a> {
     }
 
     /// The element at `at`, checked to be inside.
-    pub(crate) fn at(&self, at: usize) -> *mut f32 {
+    pub(crate) fn at(&self, at: usize) -> *mut T {
         assert!(at < self.len, "element of a shared slice");
         // SAFETY: inside the slice by the check.
         unsafe { self.start.add(at) }
@@ -226,7 +226,7 @@ impl<'a> Shared<'a> {
     /// # Safety
     /// No other part touches them, and the caller holds no other slice of them.
     #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn slice(&self, at: usize, len: usize) -> &mut [f32] {
+    pub(crate) unsafe fn slice(&self, at: usize, len: usize) -> &mut [T] {
         assert!(
             at <= self.len && len <= self.len - at,
             "part of a shared slice"

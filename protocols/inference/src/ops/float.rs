@@ -137,15 +137,18 @@ impl Operator for Float {
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
         let x = inputs.slice::<f32>(0)?;
         let mut v = scratch::take(x.len());
-        // A long closure is not always compiled into the loop, and then not for
-        // its instruction set; a function marked so is.
+        // A long function is not always compiled into the loop, and then not for
+        // the loop's instruction set: these are loops of their own.
         macro_rules! map {
             (|$x:ident| $e:expr) => {{
-                #[inline(always)]
-                fn f($x: f32) -> f32 {
-                    canon($e)
+                simd::multiversion! {
+                    fn each[](src: &[f32], dst: &mut [f32]) {
+                        for (d, &$x) in dst.iter_mut().zip(src) {
+                            *d = canon($e);
+                        }
+                    }
                 }
-                simd::map1(k, x, &mut v, f)
+                simd::rows(x, &mut v, 1, |x, v| each(k, x, v));
             }};
             (with |$x:ident| $e:expr) => {
                 simd::map1(k, x, &mut v, |$x: f32| canon($e))

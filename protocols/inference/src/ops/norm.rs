@@ -87,26 +87,45 @@ impl Operator for Softmax {
     }
 }
 
+simd::multiversion! {
+    /// `e[i] = exp(d[i])`.
+    fn exponentials[](d: &[f32], e: &mut [f32]) {
+        for (e, &d) in e.iter_mut().zip(d) {
+            *e = math::exp(d);
+        }
+    }
+}
+
+simd::multiversion! {
+    /// `e[i] = exp(x[i] − m)`, the difference rounded.
+    fn shifted_exponentials[](x: &[f32], m: f32, e: &mut [f32]) {
+        for (e, &x) in e.iter_mut().zip(x) {
+            *e = math::exp(x - m);
+        }
+    }
+}
+
 impl Softmax {
     fn rows(&self, x: &[f32], width: usize, k: Kernels) -> Vec<f32> {
         let mut out = scratch::take(x.len());
-        let mut e = vec![0f32; if self.log { width } else { 0 }];
-        for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let mut m = [0f32];
-            reduce::max_rows(k, row, width, &mut m);
-            let m = m[0];
-            if self.log {
-                simd::map1(k, row, out, |x: f32| x - m);
-                simd::map1(k, out, &mut e, math::exp);
-                let s = math::log(reduce::sum(k, &e));
-                simd::update(k, out, |d: f32| canon(d - s));
-            } else {
-                simd::map1(k, row, out, |x: f32| x - m);
-                simd::update(k, out, math::exp);
-                let s = reduce::sum(k, out);
-                simd::update(k, out, |e: f32| canon(e / s));
+        simd::rows(x, &mut out, width, |x, out| {
+            let mut e = vec![0f32; if self.log { width } else { 0 }];
+            for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                let mut m = [0f32];
+                reduce::max_rows(k, row, width, &mut m);
+                let m = m[0];
+                if self.log {
+                    simd::map1(k, row, out, |x: f32| x - m);
+                    exponentials(k, out, &mut e);
+                    let s = math::log(reduce::sum(k, &e));
+                    simd::update(k, out, |d: f32| canon(d - s));
+                } else {
+                    shifted_exponentials(k, row, m, out);
+                    let s = reduce::sum(k, out);
+                    simd::update(k, out, |e: f32| canon(e / s));
+                }
             }
-        }
+        });
         out
     }
 }

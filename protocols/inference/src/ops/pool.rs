@@ -14,7 +14,7 @@ use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, single, tenso
 use crate::gas;
 use crate::kernels::im2col::Window;
 use crate::kernels::math::canon;
-use crate::kernels::{Kernels, reduce};
+use crate::kernels::{Kernels, maxpool, reduce, scratch};
 use crate::tensor::{DType, Data, Tensor, numel};
 
 pub(super) fn split(shape: &[usize]) -> Result<(usize, &[usize]), Fault> {
@@ -87,9 +87,15 @@ impl Operator for MaxPool {
         Ok(plan)
     }
 
-    fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, _: Kernels) -> Result<Vec<Tensor>, Fault> {
+    fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
         let t = inputs.tensor(0)?;
         let r = self.window.resolve(split(t.shape())?.1, None)?;
+        if let (Data::F32(x), false) = (t.data(), self.indices) {
+            let mut best = scratch::take(numel(plan.shape(0)) as usize);
+            if maxpool::max(k, r.window.compact(), x, &mut best) {
+                return single(plan.shape(0), best);
+            }
+        }
         match t.data() {
             Data::F32(x) => self.run(x, f32::NEG_INFINITY, &r.window, plan),
             Data::U8(x) => self.run(x, u8::MIN, &r.window, plan),

@@ -155,6 +155,11 @@ impl Program {
         self.instructions.get(index).map(|i| i.name.as_str())
     }
 
+    /// Elements of the constants: the model's parameters.
+    pub fn constant_elements(&self) -> u64 {
+        self.constants.values().map(|t| t.len() as u64).sum()
+    }
+
     /// Size of the constants, bytes.
     pub fn constant_bytes(&self) -> u64 {
         self.constants.values().map(Tensor::byte_len).sum()

@@ -62,6 +62,10 @@ pub struct StepRecord {
     pub gas: u64,
     /// Values of the state before that the step looked at, sorted.
     pub read_values: Vec<ValueId>,
+    /// Size of the step's witness as the limit counts it, bytes.
+    pub witness_bytes: u64,
+    /// Memory that its instructions were allowed at most, bytes.
+    pub memory_bytes: u64,
     /// The first instruction.
     pub first: u32,
     /// Instructions executed.
@@ -265,6 +269,8 @@ impl<'p> Run<'p> {
             state: self.state.clone(),
             gas: step.gas,
             read_values: step.reads.into_iter().collect(),
+            witness_bytes: step.witness,
+            memory_bytes: step.memory,
             first,
             instructions: step.executed,
             trap: step.trap,
@@ -337,7 +343,7 @@ impl<'p> Run<'p> {
     }
 
     /// (3) to (5): whether gas, step gas or memory forbid an instruction.
-    pub(super) fn refuse(&self, step: &Step, cost: u64, memory: u64) -> Option<Flow> {
+    pub(super) fn refuse(&self, step: &mut Step, cost: u64, memory: u64) -> Option<Flow> {
         if self.state.gas.saturating_add(cost) > self.limits.gas_limit {
             return Some(Flow::End(Status::OutOfGas));
         }
@@ -345,7 +351,11 @@ impl<'p> Run<'p> {
             return Some(step.too_large());
         }
         let memory = self.live.bytes.saturating_add(memory);
-        (memory > self.limits.max_memory_bytes).then_some(Flow::End(Status::StepTooLarge))
+        if memory > self.limits.max_memory_bytes {
+            return Some(Flow::End(Status::StepTooLarge));
+        }
+        step.memory = step.memory.max(memory);
+        None
     }
 
     /// Whether a witness of this size is more than allowed.
@@ -415,6 +425,7 @@ pub(super) struct Step {
     executed: u64,
     /// Encoded size of its witness so far, bytes.
     witness: u64,
+    memory: u64,
     /// Values of the state before that it looked at.
     pub(super) reads: BTreeSet<ValueId>,
     /// Values of the state before that `witness` counts.
@@ -434,6 +445,7 @@ impl Step {
             gas: 0,
             executed: 0,
             witness,
+            memory: 0,
             reads: BTreeSet::new(),
             counted: BTreeSet::new(),
             trap: None,

@@ -5,6 +5,7 @@ pub(crate) mod conformance;
 // Its other half serves the example of the same name.
 #[allow(dead_code)]
 pub(crate) mod golden;
+pub(crate) mod memory;
 pub(crate) mod model;
 
 use std::path::PathBuf;

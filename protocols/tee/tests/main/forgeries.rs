@@ -88,17 +88,26 @@ const CIRCUMSTANCES: &[Row] = &[
         },
     ),
     (
-        "SEV-SNP",
-        Refusal::UnsupportedKind(EvidenceKind::SevSnp),
+        "a document called an SNP report",
+        Refusal::ReportSize { bytes: 1_184 - 1 },
         |f| {
             f.kind = EvidenceKind::SevSnp;
             f.policy.kinds = EvidenceKind::ALL.to_vec();
+            f.anchors = Some(TrustAnchors::vendors());
+            f.bytes = Some(Box::new(|bytes| bytes.truncate(1_184 - 1)));
         },
     ),
-    ("TDX", Refusal::UnsupportedKind(EvidenceKind::Tdx), |f| {
-        f.kind = EvidenceKind::Tdx;
-        f.policy.kinds = EvidenceKind::ALL.to_vec();
-    }),
+    (
+        "a document called a TDX quote",
+        Refusal::TeeType {
+            tee_type: 0x59a0_2238,
+        },
+        |f| {
+            f.kind = EvidenceKind::Tdx;
+            f.policy.kinds = EvidenceKind::ALL.to_vec();
+            f.anchors = Some(TrustAnchors::vendors());
+        },
+    ),
     (
         "a policy for Nitro only",
         Refusal::KindNotAccepted(EvidenceKind::Simulated),
@@ -241,7 +250,7 @@ fn every_refusal_has_a_forgery() {
         codes.extend(rows.iter().map(|(_, refusal, _)| refusal.code()));
     }
     // One for each variant of `Refusal`, codes being distinct.
-    assert_eq!(codes.len(), 39, "{codes:?}");
+    assert_eq!(codes.len(), 40, "{codes:?}");
 }
 
 #[test]

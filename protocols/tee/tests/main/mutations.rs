@@ -81,24 +81,6 @@ fn twin_of_a_signature_is_the_same_evidence_and_not_admitted() {
 }
 
 #[test]
-fn form_of_unsupported_kinds_is_unknown() {
-    for kind in [EvidenceKind::SevSnp, EvidenceKind::Tdx] {
-        let evidence = Evidence {
-            kind,
-            bytes: vec![],
-        };
-        assert_eq!(
-            is_canonical(&evidence),
-            Err(NonCanonical::UnsupportedKind(kind))
-        );
-        assert_eq!(
-            canonicalize(&evidence),
-            Err(NonCanonical::UnsupportedKind(kind))
-        );
-    }
-}
-
-#[test]
 fn evidence_with_an_unprotected_header_is_not_admitted() {
     let mut forger = Forger::honest();
     forger.envelope = Some(Box::new(|envelope| envelope.unprotected.key_id = vec![1]));
