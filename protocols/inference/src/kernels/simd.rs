@@ -158,7 +158,7 @@ multiversion! {
 const WORTH: usize = if cfg!(test) { 16 } else { 1 << 13 };
 
 /// Parts for an elementwise loop over `len`.
-pub(super) fn parts(len: usize) -> usize {
+pub(crate) fn parts(len: usize) -> usize {
     split::threads().min(len / WORTH).max(1)
 }
 

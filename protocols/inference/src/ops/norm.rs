@@ -13,6 +13,7 @@ use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, axis, single,
 use crate::gas;
 use crate::kernels::math::{self, canon};
 use crate::kernels::scratch;
+use crate::kernels::split::{self, Shared};
 use crate::kernels::{Kernels, broadcast, reduce, simd, strided};
 use crate::tensor::{DType, Tensor, numel};
 
@@ -188,21 +189,34 @@ impl Operator for LayerNorm {
         let mut v = scratch::take(x.len());
         if width > 0 {
             let n = width as f32;
-            reduce::sum_rows(k, x, width, &mut mean, |x| x);
-            mean.iter_mut().for_each(|m| *m = canon(*m / n));
-            for (i, (row, out)) in x
-                .chunks_exact(width)
-                .zip(v.chunks_exact_mut(width))
-                .enumerate()
-            {
-                let m = mean[i];
-                simd::map1(k, row, out, |x: f32| x - m);
-                let mut square = [0f32];
-                reduce::sum_rows(k, out, width, &mut square, |d| d * d);
-                let r = canon(1.0 / (square[0] / n + self.epsilon).sqrt());
-                inv[i] = r;
-                simd::update(k, out, |d: f32| canon(d * r));
-            }
+            let parts = simd::parts(x.len()).min(rows);
+            let (means, invs) = (Shared::new(&mut mean), Shared::new(&mut inv));
+            let all = Shared::new(&mut v);
+            split::run(parts, &|part| {
+                let range = split::share(rows, parts, part);
+                let (start, count) = (range.start, range.len());
+                // SAFETY: shares do not overlap.
+                let (mean, inv, v) = unsafe {
+                    (
+                        means.slice(start, count),
+                        invs.slice(start, count),
+                        all.slice(start * width, count * width),
+                    )
+                };
+                let x = &x[start * width..][..count * width];
+                reduce::sum_rows(k, x, width, mean, |x| x);
+                mean.iter_mut().for_each(|m| *m = canon(*m / n));
+                let pairs = x.chunks_exact(width).zip(v.chunks_exact_mut(width));
+                for (i, (row, out)) in pairs.enumerate() {
+                    let m = mean[i];
+                    simd::map1(k, row, out, |x: f32| x - m);
+                    let mut square = [0f32];
+                    reduce::sum_rows(k, out, width, &mut square, |d| d * d);
+                    let r = canon(1.0 / (square[0] / n + self.epsilon).sqrt());
+                    inv[i] = r;
+                    simd::update(k, out, |d: f32| canon(d * r));
+                }
+            });
         }
         let scale = (inputs.slice::<f32>(1)?, inputs.shape(1)?);
         let mut y = broadcast::binary(k, (&v, shape), scale, shape, |n, s| canon(n * s));
@@ -272,13 +286,20 @@ impl Operator for BatchNorm {
         let var = inputs.slice::<f32>(4)?;
         let mut v = scratch::take(x.len());
         if !x.is_empty() {
-            let rows = x.chunks_exact(inner).zip(v.chunks_exact_mut(inner));
-            for (i, (row, out)) in rows.enumerate() {
-                let c = i % scale.len();
-                let a = scale[c] / (var[c] + self.epsilon).sqrt();
-                let (m, b) = (mean[c], bias[c]);
-                simd::map1(k, row, out, |x: f32| canon((x - m) * a + b));
-            }
+            let rows = x.len() / inner;
+            let parts = simd::parts(x.len()).min(rows);
+            let all = Shared::new(&mut v);
+            split::run(parts, &|part| {
+                for i in split::share(rows, parts, part) {
+                    let c = i % scale.len();
+                    let a = scale[c] / (var[c] + self.epsilon).sqrt();
+                    let (m, b) = (mean[c], bias[c]);
+                    // SAFETY: shares do not overlap.
+                    let out = unsafe { all.slice(i * inner, inner) };
+                    let row = &x[i * inner..(i + 1) * inner];
+                    simd::map1(k, row, out, |x: f32| canon((x - m) * a + b));
+                }
+            });
         }
         single(shape, v)
     }
