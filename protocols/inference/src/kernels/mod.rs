@@ -26,6 +26,7 @@ pub(crate) mod scratch;
 pub(crate) mod simd;
 pub(crate) mod split;
 pub(crate) mod strided;
+pub(crate) mod trig;
 
 pub(crate) use simd::check_float_environment;
 pub use simd::{FloatEnvironment, Kernels};

@@ -4,6 +4,8 @@
 //! i; then lanes are halved: lane j += lane j + h for h = 32, 16, 8, 4, 2, 1.
 //! The sum is lane 0.
 
+use std::ops::AddAssign;
+
 use super::math::{max, min};
 use super::simd::multiversion;
 
@@ -11,8 +13,8 @@ const LANES: usize = 64;
 
 /// Sum of `f(x)` over a row, by the tree.
 #[inline(always)]
-fn tree<F: Fn(f32) -> f32>(row: &[f32], f: F) -> f32 {
-    let mut lanes = [0f32; LANES];
+fn tree<T: Copy + Default + AddAssign, F: Fn(T) -> T>(row: &[T], f: F) -> T {
+    let mut lanes = [T::default(); LANES];
     let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {
         for (lane, &x) in lanes.iter_mut().zip(chunk) {
@@ -25,7 +27,8 @@ fn tree<F: Fn(f32) -> f32>(row: &[f32], f: F) -> f32 {
     let mut h = LANES / 2;
     while h > 0 {
         for j in 0..h {
-            lanes[j] += lanes[j + h];
+            let upper = lanes[j + h];
+            lanes[j] += upper;
         }
         h /= 2;
     }
@@ -43,6 +46,11 @@ multiversion! {
             *o = tree(row, &f);
         }
     }
+}
+
+/// Tree sum of `f` over a row of `f64`.
+pub(crate) fn sum64(row: &[f64], f: impl Fn(f64) -> f64) -> f64 {
+    tree(row, f)
 }
 
 /// Tree sum of one row.

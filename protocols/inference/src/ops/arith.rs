@@ -12,7 +12,7 @@ use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, single};
 use crate::gas;
 use crate::kernels::{Kernels, broadcast, scratch, simd};
-use crate::tensor::{DType, Element, F16, Tensor, with_data};
+use crate::tensor::{F16, Tensor, with_data};
 
 /// Shape and dtype of broadcasting inputs 0 and 1.
 pub(super) fn broadcast_plan(inputs: &Inputs<'_>) -> Result<Vec<usize>, Fault> {
@@ -192,7 +192,7 @@ impl Operator for Variadic {
             d.shape = broadcast::shape(&d.shape, &next.shape)
                 .ok_or(Fault::Trap("shapes do not broadcast"))?;
         }
-        if self.0 == Fold::Mean && d.dtype != DType::F32 {
+        if self.0 == Fold::Mean && !d.dtype.is_float() {
             return Err(Fault::Trap("element type not supported here"));
         }
         let per = gas::elementwise(d.len(), gas::SIMPLE);
@@ -231,17 +231,11 @@ fn fold<T: Number>(
         shape = both;
     }
     let mut v = acc;
-    if op == Fold::Mean
-        && let Some(n) = float::<T>(inputs.count() as f32)
-    {
+    if op == Fold::Mean {
+        let n = T::from_f64(inputs.count() as f64);
         simd::update(k, &mut v, |x| x.div(n));
     }
     single(out, v)
-}
-
-/// A float as a `T`, if `T` is `f32`.
-fn float<T: Number>(x: f32) -> Option<T> {
-    T::view(&<f32 as Element>::wrap(vec![x])).and_then(|v| v.first().copied())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -321,9 +315,7 @@ fn apply<T: Number>(
 /// A Clip bound: the attribute, or input `i`.
 fn bound<T: Number>(inputs: &Inputs<'_>, i: usize, attr: Option<f32>) -> Result<Option<T>, Fault> {
     if let Some(a) = attr {
-        return float(a)
-            .map(Some)
-            .ok_or(Fault::Trap("element type not supported here"));
+        return Ok(Some(T::from_f64(f64::from(a))));
     }
     if inputs.has(i) {
         Ok(inputs.slice::<T>(i)?.first().copied())

@@ -61,8 +61,11 @@ impl Range {
                 return Err(Fault::Trap("Range takes scalars"));
             }
         }
-        let n = if dtype == DType::F32 {
-            let v = |i| inputs.slice::<f32>(i).map(|v| f64::from(v[0]));
+        let n = if matches!(dtype, DType::F32 | DType::F64) {
+            let v = |i| {
+                let t = inputs.tensor(i)?;
+                Ok(with_data!(t.data(), v => v.first().map_or(0.0, |x| x.f64())))
+            };
             let (start, limit, delta) = (v(0)?, v(1)?, v(2)?);
             let n = (limit - start) / delta;
             // Ceiling of a bounded number; NaN and negatives give none.
@@ -72,7 +75,13 @@ impl Range {
             let whole = n as i64;
             whole + i64::from(n > whole as f64)
         } else {
-            let v = |i| inputs.ints(i).map(|v| i128::from(v[0]));
+            if !matches!(dtype, DType::I16 | DType::I32 | DType::I64) {
+                return Err(Fault::Trap("element type not supported here"));
+            }
+            let v = |i| -> Result<i128, Fault> {
+                let t = inputs.tensor(i)?;
+                Ok(with_data!(t.data(), v => v.first().map_or(0, |x| x.i64().into())))
+            };
             let (start, limit, delta) = (v(0)?, v(1)?, v(2)?);
             if delta == 0 {
                 return Err(Fault::Trap("step of zero"));
@@ -97,7 +106,17 @@ impl Operator for Range {
         match (inputs.tensor(0)?.data(), inputs.tensor(2)?.data()) {
             (Data::F32(s), Data::F32(d)) => {
                 let (s, d) = (s[0], d[0]);
-                single(out, (0..n).map(|i| s + i as f32 * d).collect::<Vec<_>>())
+                let f = |i| crate::kernels::math::canon(s + i as f32 * d);
+                single(out, (0..n).map(f).collect::<Vec<_>>())
+            }
+            (Data::F64(s), Data::F64(d)) => {
+                let (s, d) = (s[0], d[0]);
+                let f = |i| crate::kernels::math::canon64(s + i as f64 * d);
+                single(out, (0..n).map(f).collect::<Vec<_>>())
+            }
+            (Data::I16(s), Data::I16(d)) => {
+                let f = |i| s[0].wrapping_add((i as i16).wrapping_mul(d[0]));
+                single(out, (0..n).map(f).collect::<Vec<_>>())
             }
             (Data::I32(s), Data::I32(d)) => {
                 let f = |i| s[0].wrapping_add((i as i32).wrapping_mul(d[0]));
@@ -144,30 +163,35 @@ impl Operator for Cast {
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, _: Kernels) -> Result<Vec<Tensor>, Fault> {
         let t = inputs.tensor(0)?;
-        let out = plan.shape(0);
         let to = plan.outputs.first().map_or(t.dtype(), |d| d.dtype);
-        if to == t.dtype() {
-            return Ok(vec![t.clone()]);
-        }
-        with_data!(t.data(), x => match to {
-            DType::F32 => single(out, convert(x, Scalar::f32)),
-            DType::U8 => single(out, convert(x, Scalar::u8)),
-            DType::I8 => single(out, convert(x, Scalar::i8)),
-            DType::U16 => single(out, convert(x, Scalar::u16)),
-            DType::I16 => single(out, convert(x, Scalar::i16)),
-            DType::U32 => single(out, convert(x, Scalar::u32)),
-            DType::U64 => single(out, convert(x, Scalar::u64)),
-            DType::F16 => single(out, convert(x, |x| F16::from_f64(x.f64()))),
-            DType::F64 => single(out, convert(x, Scalar::f64)),
-            DType::I32 => single(out, convert(x, Scalar::i32)),
-            DType::I64 => single(out, convert(x, Scalar::i64)),
-            DType::Bool => single(out, convert(x, Scalar::bool)),
-        })
+        Ok(vec![cast_to(t, to)?])
     }
 
     fn reads(&self, i: usize) -> bool {
         i == 0
     }
+}
+
+/// `t` with every element converted.
+pub(super) fn cast_to(t: &Tensor, to: DType) -> Result<Tensor, Fault> {
+    if to == t.dtype() {
+        return Ok(t.clone());
+    }
+    let out = t.shape();
+    with_data!(t.data(), x => match to {
+        DType::F32 => super::tensor(out, convert(x, Scalar::f32)),
+        DType::U8 => super::tensor(out, convert(x, Scalar::u8)),
+        DType::I8 => super::tensor(out, convert(x, Scalar::i8)),
+        DType::U16 => super::tensor(out, convert(x, Scalar::u16)),
+        DType::I16 => super::tensor(out, convert(x, Scalar::i16)),
+        DType::U32 => super::tensor(out, convert(x, Scalar::u32)),
+        DType::U64 => super::tensor(out, convert(x, Scalar::u64)),
+        DType::F16 => super::tensor(out, convert(x, |x| F16::from_f64(x.f64()))),
+        DType::F64 => super::tensor(out, convert(x, Scalar::f64)),
+        DType::I32 => super::tensor(out, convert(x, Scalar::i32)),
+        DType::I64 => super::tensor(out, convert(x, Scalar::i64)),
+        DType::Bool => super::tensor(out, convert(x, Scalar::bool)),
+    })
 }
 
 /// A tensor of zeros with ones at the given places.

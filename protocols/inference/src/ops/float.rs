@@ -1,8 +1,10 @@
-//! Elementwise functions of `f32`: activations, exponentials, rounding.
+//! Elementwise functions of floats: activations, exponentials, rounding,
+//! trigonometry.
 //!
 //! Rules: the arithmetic is written out in `kernels::math` or here; a formula
 //! with several steps rounds to `f32` after each step, unless it is one of
-//! `math`'s functions. Rounding is to nearest even.
+//! `math`'s functions. Rounding is to nearest even. Some take `f64`: the same
+//! formulas without the last rounding, good to about 1e-11 of the result.
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use super::registry::ok;
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, arith, single};
 use crate::gas;
 use crate::kernels::math::{self, canon};
-use crate::kernels::{Kernels, scratch, simd};
+use crate::kernels::{Kernels, scratch, simd, trig};
 use crate::tensor::{DType, Tensor};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,10 +40,25 @@ enum Float {
     Floor,
     Ceil,
     Round,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Asinh,
+    Acosh,
+    Atanh,
 }
 
 pub(super) fn build(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(1, 1, 1)?;
+    // A hint of operator set 1.
+    if node.version < 6 {
+        node.ignore("consumed_inputs");
+    }
     ok(match node.op {
         "Sqrt" => Float::Sqrt,
         "Exp" => Float::Exp,
@@ -73,6 +90,17 @@ pub(super) fn build(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
         "Floor" => Float::Floor,
         "Ceil" => Float::Ceil,
         "Round" => Float::Round,
+        "Sin" => Float::Sin,
+        "Cos" => Float::Cos,
+        "Tan" => Float::Tan,
+        "Asin" => Float::Asin,
+        "Acos" => Float::Acos,
+        "Atan" => Float::Atan,
+        "Sinh" => Float::Sinh,
+        "Cosh" => Float::Cosh,
+        "Asinh" => Float::Asinh,
+        "Acosh" => Float::Acosh,
+        "Atanh" => Float::Atanh,
         _ => return Err(BuildError::UnknownOperator),
     })
 }
@@ -117,6 +145,41 @@ fn clamp01(x: f32) -> f32 {
     math::max(0.0, math::min(1.0, x))
 }
 
+impl Float {
+    /// The function of `f64`, where there is one.
+    fn double(&self) -> Option<Box<dyn Fn(f64) -> f64>> {
+        let w = f64::from;
+        Some(match *self {
+            Float::Sqrt => Box::new(f64::sqrt),
+            Float::Exp => Box::new(math::exp_f64),
+            Float::Log => Box::new(math::log_f64),
+            Float::Reciprocal => Box::new(|x| 1.0 / x),
+            Float::LeakyRelu(a) => Box::new(move |x| if x < 0.0 { w(a) * x } else { x }),
+            Float::Tanh => Box::new(math::tanh_f64),
+            Float::Sigmoid => Box::new(|x| 1.0 / (1.0 + math::exp_f64(-x))),
+            Float::Softplus => Box::new(math::softplus_f64),
+            Float::HardSigmoid(a, b) => {
+                Box::new(move |x| math::max64(0.0, math::min64(1.0, w(a) * x + w(b))))
+            }
+            Float::Elu(a) => Box::new(move |x| {
+                if x < 0.0 {
+                    w(a) * (math::exp_f64(x) - 1.0)
+                } else {
+                    x
+                }
+            }),
+            Float::ThresholdedRelu(a) => {
+                Box::new(move |x| if x > w(a) || x.is_nan() { x } else { 0.0 })
+            }
+            Float::Softsign => Box::new(|x| x / (1.0 + x.abs())),
+            Float::Floor => Box::new(f64::floor),
+            Float::Ceil => Box::new(f64::ceil),
+            Float::Round => Box::new(f64::round_ties_even),
+            _ => return None,
+        })
+    }
+}
+
 impl Operator for Float {
     fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
         let weight = match self {
@@ -128,15 +191,34 @@ impl Operator for Float {
             | Float::Floor
             | Float::Ceil
             | Float::Round => gas::SIMPLE,
-            Float::Mish => 2 * gas::TRANSCENDENTAL,
+            Float::Asin | Float::Acos | Float::Sinh | Float::Cosh => 2 * gas::TRANSCENDENTAL,
+            Float::Asinh | Float::Acosh | Float::Mish => 2 * gas::TRANSCENDENTAL,
             _ => gas::TRANSCENDENTAL,
         };
-        Ok(arith::same(inputs.typed(0, DType::F32)?, weight))
+        let d = inputs.desc(0)?;
+        if d.dtype == DType::F64 {
+            if self.double().is_none() {
+                return Err(Fault::Trap("this operator does not take f64"));
+            }
+        } else {
+            inputs.typed(0, DType::F32)?;
+        }
+        Ok(arith::same(d, weight))
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
+        if let Some(x) = inputs.tensor(0)?.view::<f64>() {
+            let f = self
+                .double()
+                .ok_or(Fault::Trap("this operator does not take f64"))?;
+            let y = x.iter().map(|&x| math::canon64(f(x))).collect::<Vec<_>>();
+            return single(plan.shape(0), y);
+        }
         let x = inputs.slice::<f32>(0)?;
         let mut v = scratch::take(x.len());
+        // Large arguments need another reduction; without them the loop is vectors.
+        let periodic = matches!(self, Float::Sin | Float::Cos | Float::Tan);
+        let near = periodic && x.iter().all(|x| x.abs() < trig::BIG);
         // A long function is not always compiled into the loop, and then not for
         // the loop's instruction set: these are loops of their own.
         macro_rules! map {
@@ -191,6 +273,20 @@ impl Operator for Float {
             Float::Floor => map!(|x| floor(x)),
             Float::Ceil => map!(|x| ceil(x)),
             Float::Round => map!(|x| round(x)),
+            Float::Sin if near => map!(|x| trig::sin_near(x)),
+            Float::Sin => map!(|x| trig::sin(x)),
+            Float::Cos if near => map!(|x| trig::cos_near(x)),
+            Float::Cos => map!(|x| trig::cos(x)),
+            Float::Tan if near => map!(|x| trig::tan_near(x)),
+            Float::Tan => map!(|x| trig::tan(x)),
+            Float::Asin => map!(|x| trig::asin(x)),
+            Float::Acos => map!(|x| trig::acos(x)),
+            Float::Atan => map!(|x| trig::atan(x)),
+            Float::Sinh => map!(|x| trig::sinh(x)),
+            Float::Cosh => map!(|x| trig::cosh(x)),
+            Float::Asinh => map!(|x| trig::asinh(x)),
+            Float::Acosh => map!(|x| trig::acosh(x)),
+            Float::Atanh => map!(|x| trig::atanh(x)),
         }
         single(plan.shape(0), v)
     }

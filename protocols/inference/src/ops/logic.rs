@@ -1,4 +1,5 @@
-//! Comparisons and boolean operators: Equal, Less, …, And, Or, Xor, Not, IsNaN, Where.
+//! Comparisons and boolean operators: Equal, Less, …, And, Or, Xor, Not,
+//! IsNaN, IsInf, Where.
 //!
 //! Rule: comparisons with NaN are false.
 
@@ -149,16 +150,68 @@ pub(super) fn is_nan(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
 
 impl Operator for IsNan {
     fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
-        let d = inputs.typed(0, DType::F32)?;
-        let gas = gas::elementwise(d.len(), gas::SIMPLE);
-        Ok(Plan::one(DType::Bool, d.shape.clone(), gas))
+        floats_to_bools(inputs)
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
-        let x = inputs.slice::<f32>(0)?;
-        let mut v = vec![false; x.len()];
-        simd::map1(k, x, &mut v, |x: f32| x.is_nan());
-        single(plan.shape(0), v)
+        test(inputs, plan, k, |x| x.is_nan(), |x| x.is_nan())
+    }
+}
+
+fn floats_to_bools(inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+    let d = inputs.desc(0)?;
+    if !d.dtype.is_float() {
+        return Err(Fault::Trap("floats are needed here"));
+    }
+    let gas = gas::elementwise(d.len(), gas::SIMPLE);
+    Ok(Plan::one(DType::Bool, d.shape.clone(), gas))
+}
+
+fn test(
+    inputs: &Inputs<'_>,
+    plan: &Plan,
+    k: Kernels,
+    f: impl Fn(f32) -> bool,
+    g: impl Fn(f64) -> bool,
+) -> Result<Vec<Tensor>, Fault> {
+    let t = inputs.tensor(0)?;
+    let mut v = vec![false; t.len()];
+    if let Some(x) = t.view::<f64>() {
+        simd::map1(k, x, &mut v, g);
+    } else {
+        simd::map1(k, inputs.slice::<f32>(0)?, &mut v, f);
+    }
+    single(plan.shape(0), v)
+}
+
+#[derive(Debug)]
+struct IsInf {
+    positive: bool,
+    negative: bool,
+}
+
+pub(super) fn is_inf(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    node.arity(1, 1, 1)?;
+    ok(IsInf {
+        positive: node.flag("detect_positive", true)?,
+        negative: node.flag("detect_negative", true)?,
+    })
+}
+
+impl Operator for IsInf {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        floats_to_bools(inputs)
+    }
+
+    fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
+        let (p, n) = (self.positive, self.negative);
+        test(
+            inputs,
+            plan,
+            k,
+            |x| (p && x == f32::INFINITY) || (n && x == f32::NEG_INFINITY),
+            |x| (p && x == f64::INFINITY) || (n && x == f64::NEG_INFINITY),
+        )
     }
 }
 

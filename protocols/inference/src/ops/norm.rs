@@ -47,10 +47,26 @@ impl Operator for Softmax {
     }
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
-        let x = inputs.slice::<f32>(0)?;
         let shape = plan.shape(0);
+        single(shape, self.compute(inputs.slice::<f32>(0)?, shape, k)?)
+    }
+}
+
+/// LogSoftmax along one axis.
+pub(super) fn log_softmax(
+    x: &[f32],
+    shape: &[usize],
+    axis: i64,
+    k: Kernels,
+) -> Result<Vec<f32>, Fault> {
+    let (log, flat) = (true, false);
+    Softmax { log, axis, flat }.compute(x, shape, k)
+}
+
+impl Softmax {
+    fn compute(&self, x: &[f32], shape: &[usize], k: Kernels) -> Result<Vec<f32>, Fault> {
         if x.is_empty() {
-            return single(shape, Vec::<f32>::new());
+            return Ok(Vec::new());
         }
         let a = if shape.is_empty() {
             0
@@ -68,7 +84,7 @@ impl Operator for Softmax {
             shape.iter().skip(a + 1).product()
         };
         if inner == 1 {
-            return single(shape, self.rows(x, width, k));
+            return Ok(self.rows(x, width, k));
         }
         // Bring the axis last, and back.
         let outer = x.len() / (width * inner);
@@ -84,7 +100,7 @@ impl Operator for Softmax {
             0,
             &mut t,
         );
-        single(shape, t)
+        Ok(t)
     }
 }
 

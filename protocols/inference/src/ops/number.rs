@@ -21,6 +21,8 @@ pub(super) trait Number: Element + PartialOrd {
     fn neg(self) -> Self;
     fn abs(self) -> Self;
     fn sign(self) -> Self;
+    /// self · b + acc; floats round once.
+    fn fma(self, b: Self, acc: Self) -> Self;
     fn powf(self, e: f64) -> Self;
     fn powi(self, e: i64) -> Self;
     fn nan(self) -> bool {
@@ -30,6 +32,10 @@ pub(super) trait Number: Element + PartialOrd {
     fn canon(self) -> Self {
         self
     }
+    /// From a double, as Cast does it.
+    fn from_f64(x: f64) -> Self;
+    /// To a double, to nearest.
+    fn into_f64(self) -> f64;
     const FLOAT: bool;
 }
 
@@ -102,8 +108,20 @@ macro_rules! float {
                 }
             }
             #[inline(always)]
+            fn fma(self, b: Self, acc: Self) -> Self {
+                <$t>::mul_add(self, b, acc)
+            }
+            #[inline(always)]
             fn powf(self, e: f64) -> Self {
                 $pow(self, e)
+            }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn into_f64(self) -> f64 {
+                self as f64
             }
             #[inline(always)]
             fn powi(self, e: i64) -> Self {
@@ -152,6 +170,18 @@ macro_rules! integer {
             #[inline(always)]
             fn min(self, o: Self) -> Self {
                 Ord::min(self, o)
+            }
+            #[inline(always)]
+            fn fma(self, b: Self, acc: Self) -> Self {
+                acc.wrapping_add(self.wrapping_mul(b))
+            }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn into_f64(self) -> f64 {
+                self as f64
             }
             #[inline(always)]
             fn neg(self) -> Self {

@@ -1,7 +1,8 @@
 //! ReduceSum, ReduceMean, ReduceMax, ReduceMin, … and ArgMax, ArgMin.
 //!
 //! Rules: the reduced elements are taken row-major over the reduced axes. Float
-//! sums use the fixed tree (of x, |x| or x²); ReduceProd multiplies in order from
+//! sums use the fixed tree (of x, |x| or x²); ReduceLogSumExp is m + log Σ exp(x − m)
+//! with m the maximum, or m itself if that is infinite or NaN; ReduceProd multiplies in order from
 //! 1; ReduceMean divides the sum by the count. Integers wrap and divide
 //! truncating. Empty sums are 0, empty maxima the least value of the type.
 //! ArgMax takes the first greatest element, or the last with
@@ -28,6 +29,7 @@ enum Kind {
     L2,
     SumSquare,
     LogSum,
+    LogSumExp,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,8 @@ pub(super) fn build(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
         "ReduceL1" => Kind::L1,
         "ReduceL2" => Kind::L2,
         "ReduceSumSquare" => Kind::SumSquare,
-        _ => Kind::LogSum,
+        "ReduceLogSum" => Kind::LogSum,
+        _ => Kind::LogSumExp,
     };
     // The axes became an input: ReduceSum at 13, the others at 18.
     let by_input = node.version >= if kind == Kind::Sum { 13 } else { 18 };
@@ -101,13 +104,7 @@ fn reduced_shape(shape: &[usize], mask: &[bool], keep: bool) -> Vec<usize> {
 impl Operator for Reduce {
     fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
         let d = inputs.desc(0)?;
-        let float = d.dtype == DType::F32;
-        let ok = match self.kind {
-            Kind::Max | Kind::Min => true,
-            Kind::Sum | Kind::Mean | Kind::Prod => d.dtype != DType::Bool,
-            _ => float,
-        };
-        if !ok {
+        if d.dtype == DType::Bool && !matches!(self.kind, Kind::Max | Kind::Min) {
             return Err(Fault::Trap("element type not supported here"));
         }
         let visits = gas::elementwise(d.len(), 2 * gas::VISIT);
@@ -115,7 +112,10 @@ impl Operator for Reduce {
             return Ok(Plan::one(d.dtype, d.shape.clone(), visits));
         };
         let out = reduced_shape(&d.shape, &mask, self.keep);
-        let gas = visits.saturating_add(gas::elementwise(numel(&out), gas::TRANSCENDENTAL));
+        let mut gas = visits.saturating_add(gas::elementwise(numel(&out), gas::TRANSCENDENTAL));
+        if self.kind == Kind::LogSumExp {
+            gas = gas.saturating_add(gas::elementwise(d.len(), gas::TRANSCENDENTAL));
+        }
         Ok(Plan::one(d.dtype, out, gas))
     }
 
@@ -146,7 +146,11 @@ impl Operator for Reduce {
             Data::I16(x) => self.integers(x, t.shape(), &mask, (i16::MIN, i16::MAX), 1, out),
             Data::U32(x) => self.integers(x, t.shape(), &mask, (u32::MIN, u32::MAX), 1, out),
             Data::U64(x) => self.integers(x, t.shape(), &mask, (u64::MIN, u64::MAX), 1, out),
-            Data::F16(_) | Data::F64(_) => Err(Fault::Trap("element type not supported here")),
+            Data::F64(x) => {
+                let (x, width) = rows(x, t.shape(), &mask);
+                single(out, self.doubles(&x, width, len))
+            }
+            Data::F16(_) => Err(Fault::Trap("element type not supported here")),
             Data::U8(x) => self.integers(x, t.shape(), &mask, (u8::MIN, u8::MAX), 1, out),
             Data::I8(x) => self.integers(x, t.shape(), &mask, (i8::MIN, i8::MAX), 1, out),
             Data::I32(x) => self.integers(x, t.shape(), &mask, (i32::MIN, i32::MAX), 1, out),
@@ -198,6 +202,19 @@ impl Reduce {
             Kind::Sum | Kind::Mean | Kind::LogSum => {
                 reduce::sum_rows(k, x, width, &mut v, |x| x);
             }
+            Kind::LogSumExp => {
+                reduce::max_rows(k, x, width, &mut v);
+                for (r, o) in v.iter_mut().enumerate() {
+                    let m = *o;
+                    // An infinite or NaN maximum is the answer.
+                    if m.is_finite() {
+                        let mut sum = [0f32];
+                        let row = &x[r * width..(r + 1) * width];
+                        reduce::sum_rows(k, row, width, &mut sum, |x| math::exp(x - m));
+                        *o = math::log(sum[0]) + m;
+                    }
+                }
+            }
         }
         let n = width as f32;
         for o in &mut v {
@@ -211,6 +228,35 @@ impl Reduce {
         v
     }
 
+    /// [`Reduce::floats`] in `f64`.
+    fn doubles(&self, x: &[f64], width: usize, len: usize) -> Vec<f64> {
+        let fold = |r: usize| {
+            let row = &x[r * width..(r + 1) * width];
+            let most = |start: f64, f: fn(f64, f64) -> f64| row.iter().fold(start, |m, &x| f(m, x));
+            let v = match self.kind {
+                Kind::Max => most(f64::NEG_INFINITY, math::max64),
+                Kind::Min => most(f64::INFINITY, math::min64),
+                Kind::Prod => row.iter().fold(1.0, |p, &x| p * x),
+                Kind::L1 => reduce::sum64(row, f64::abs),
+                Kind::L2 => reduce::sum64(row, |x| x * x).sqrt(),
+                Kind::SumSquare => reduce::sum64(row, |x| x * x),
+                Kind::Sum => reduce::sum64(row, |x| x),
+                Kind::Mean => reduce::sum64(row, |x| x) / width as f64,
+                Kind::LogSum => math::log_f64(reduce::sum64(row, |x| x)),
+                Kind::LogSumExp => {
+                    let m = most(f64::NEG_INFINITY, math::max64);
+                    if m.is_finite() {
+                        math::log_f64(reduce::sum64(row, |x| math::exp_f64(x - m))) + m
+                    } else {
+                        m
+                    }
+                }
+            };
+            math::canon64(v)
+        };
+        (0..len).map(fold).collect()
+    }
+
     fn integers<T: Number + TryFrom<u64>>(
         &self,
         x: &[T],
@@ -222,6 +268,12 @@ impl Reduce {
     ) -> Result<Vec<Tensor>, Fault> {
         let (x, width) = rows(x, shape, mask);
         let zero = T::default();
+        if matches!(self.kind, Kind::L2 | Kind::LogSum | Kind::LogSumExp) {
+            // Through binary64 and back as Cast does it.
+            let wide: Vec<f64> = x.iter().map(|x| x.into_f64()).collect();
+            let v = self.doubles(&wide, width, numel(out) as usize);
+            return single(out, v.into_iter().map(T::from_f64).collect::<Vec<_>>());
+        }
         let count = T::try_from(width as u64).unwrap_or(zero);
         if self.kind == Kind::Mean && count == zero {
             return Err(Fault::Trap("mean of too few or too many integers"));
@@ -233,6 +285,8 @@ impl Reduce {
                 Kind::Min => row.fold(most, |m, &x| Number::min(m, x)),
                 Kind::Prod => row.fold(one, |p, &x| p.mul(x)),
                 Kind::Mean => row.fold(zero, |s, &x| s.add(x)).div(count),
+                Kind::L1 => row.fold(zero, |s, &x| s.add(x.abs())),
+                Kind::SumSquare => row.fold(zero, |s, &x| s.add(x.mul(x))),
                 _ => row.fold(zero, |s, &x| s.add(x)),
             }
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::half::{Half, Widened};
 use super::{BuildError, Node, Operator};
 use super::{arith, conv, create, float, gather, layout, linear, logic, norm, pad, pool, reduce};
-use super::{bits, blocks, cumulate, gather_nd, order, pick, scatter};
+use super::{bits, blocks, cumulate, einsum, gather_nd, loss, matrix, order, pick, scatter};
 use super::{layers, quant, recurrent, shape, slice};
 
 pub(super) type Built = Result<Arc<dyn Operator>, BuildError>;
@@ -129,6 +129,17 @@ static OPERATORS: &[SupportedOperator] = &[
     wide("Floor", 1, FLOAT, float::build),
     wide("Ceil", 1, FLOAT, float::build),
     wide("Round", 11, FLOAT, float::build),
+    wide("Sin", 7, "f16 f32", float::build),
+    wide("Cos", 7, "f16 f32", float::build),
+    wide("Tan", 7, "f16 f32", float::build),
+    wide("Asin", 7, "f16 f32", float::build),
+    wide("Acos", 7, "f16 f32", float::build),
+    wide("Atan", 7, "f16 f32", float::build),
+    wide("Sinh", 9, "f16 f32", float::build),
+    wide("Cosh", 9, "f16 f32", float::build),
+    wide("Asinh", 9, "f16 f32", float::build),
+    wide("Acosh", 9, "f16 f32", float::build),
+    wide("Atanh", 9, "f16 f32", float::build),
     // Comparisons, logic, choice.
     own("Equal", 1, ANY, logic::compare),
     own("Less", 1, NUMERIC, logic::compare),
@@ -139,7 +150,8 @@ static OPERATORS: &[SupportedOperator] = &[
     own("Or", 1, "bool", logic::logic),
     own("Xor", 1, "bool", logic::logic),
     own("Not", 1, "bool", logic::not),
-    wide("IsNaN", 9, FLOAT, logic::is_nan),
+    wide("IsNaN", 9, "f16 f32 f64", logic::is_nan),
+    wide("IsInf", 10, "f16 f32 f64", logic::is_inf),
     own("Where", 9, ANY, logic::select),
     // Contractions.
     wide("MatMul", 1, "float, integer", linear::matmul),
@@ -161,10 +173,11 @@ static OPERATORS: &[SupportedOperator] = &[
     wide("ReduceMax", 1, ANY, reduce::build),
     wide("ReduceMin", 1, ANY, reduce::build),
     wide("ReduceProd", 1, NUMERIC, reduce::build),
-    wide("ReduceL1", 1, FLOAT, reduce::build),
-    wide("ReduceL2", 1, FLOAT, reduce::build),
-    wide("ReduceSumSquare", 1, FLOAT, reduce::build),
-    wide("ReduceLogSum", 1, FLOAT, reduce::build),
+    wide("ReduceL1", 1, NUMERIC, reduce::build),
+    wide("ReduceL2", 1, NUMERIC, reduce::build),
+    wide("ReduceSumSquare", 1, NUMERIC, reduce::build),
+    wide("ReduceLogSum", 1, NUMERIC, reduce::build),
+    wide("ReduceLogSumExp", 1, NUMERIC, reduce::build),
     wide("ArgMax", 1, NUMERIC, reduce::arg),
     wide("ArgMin", 1, NUMERIC, reduce::arg),
     // Shapes.
@@ -202,6 +215,15 @@ static OPERATORS: &[SupportedOperator] = &[
     own("Unique", 11, ANY, order::unique),
     wide("Hardmax", 1, "f16 f32 f64", order::hardmax),
     wide("CumSum", 11, NUMERIC, cumulate::sum),
+    wide("Einsum", 12, NUMERIC, einsum::build),
+    wide("Det", 11, "f16 f32 f64", matrix::det),
+    wide("MeanVarianceNormalization", 9, FLOAT, matrix::mean_variance),
+    wide("Shrink", 9, NUMERIC, matrix::shrink),
+    own("HannWindow", 17, "i32 i64", matrix::window),
+    own("HammingWindow", 17, "i32 i64", matrix::window),
+    own("BlackmanWindow", 17, "i32 i64", matrix::window),
+    wide("NegativeLogLikelihoodLoss", 12, FLOAT, loss::build),
+    wide("SoftmaxCrossEntropyLoss", 12, FLOAT, loss::build),
     // Bits.
     own("BitShift", 11, "integer", bits::binary),
     own("BitwiseAnd", 18, "integer", bits::binary),
@@ -223,6 +245,20 @@ pub fn supported_operators() -> impl Iterator<Item = &'static SupportedOperator>
 
 /// Builds the operator of a node; every attribute must be understood.
 pub(crate) fn build(node: &Node<'_>) -> Built {
+    // Fresh randomness would differ between two workers.
+    if matches!(
+        node.op,
+        "Bernoulli"
+            | "Multinomial"
+            | "RandomNormal"
+            | "RandomNormalLike"
+            | "RandomUniform"
+            | "RandomUniformLike"
+    ) {
+        return Err(BuildError::Unsupported(
+            "random numbers inside a run; give them as an input",
+        ));
+    }
     let known = supported_operators()
         .find(|o| o.name == node.op && o.since <= node.version)
         .ok_or(BuildError::UnknownOperator)?;

@@ -141,6 +141,12 @@ L = [float.fromhex(h) for h in """
     0x1.b5acec74a0453p-8 -0x1.3b4a9bdede672p-7 0x1.2a74c34c50c75p-8 0x1.d07e66b663b0dp-12
     -0x1.e59e63a268b4dp-10 0x1.e20397cdcd6bep-11 0x1.858b8cc53971bp-14 -0x1.34626d5170c64p-12
     0x1.52510dee046f6p-14 0x1.14dac73db4ea9p-15 -0x1.111ae6b3b099ap-16""".split()]
+Q = [float.fromhex(h) for h in """
+    0x1.853986f5795e3p-3 -0x1.9d6a7999a2ae0p-3 0x1.724cff473d2e7p-4 -0x1.0b0626f873db7p-5
+    0x1.29f5b53398d7ep-7 -0x1.d30d3b8850bb3p-10 0x1.646256e4468a1p-13 0x1.63fcaa150b953p-16
+    -0x1.2586c6d61ef33p-17 0x1.a9d5eb3f15811p-23 0x1.6d140c0d25e81p-22 -0x1.e12111a782e38p-26
+    -0x1.04273f1fbd23ep-26 0x1.a75cd8ab7cca8p-30 0x1.c12e229668e4ep-31 -0x1.0a834e94658d7p-34
+    -0x1.ae1fca9da4dfbp-35 0x1.36e0567ef1f96p-40 0x1.527172a1a2f8cp-39""".split()]
 MASK = (1 << 64) - 1
 
 
@@ -237,11 +243,19 @@ def erf(x):
 
 
 def gelu(x):
-    return f32((0.5 * x) * (1.0 + erf64(x * SQRT_HALF)))
+    if not x < -1:
+        return f32((0.5 * x) * (1.0 + erf64(x * SQRT_HALF)))
+    z = clamp(-x * SQRT_HALF, 10.5)
+    tail = 0.0
+    if z < 10.5:
+        u = ((z - 3.0) / (z + 3.0) + float.fromhex("0x1.0e9b4a9210e9bp-5")) / float.fromhex("0x1.2d5b7bc592d5bp-1")
+        tail = exp64((-z) * z) * poly(u, Q)
+    return f32((0.5 * x) * tail)
 
 
 def gelu_tanh(x):
-    return f32((0.5 * x) * (1.0 + tanh64(SQRT_2_PI * (x + ((0.044715 * x) * x) * x))))
+    inner = SQRT_2_PI * (x + ((0.044715 * x) * x) * x)
+    return f32(div64(x, 1.0 + exp64(clamp(-2.0 * inner, 300.0))))
 
 
 def power(x, y):
