@@ -171,8 +171,8 @@ fn test(
     inputs: &Inputs<'_>,
     plan: &Plan,
     k: Kernels,
-    f: impl Fn(f32) -> bool,
-    g: impl Fn(f64) -> bool,
+    f: impl Fn(f32) -> bool + Sync,
+    g: impl Fn(f64) -> bool + Sync,
 ) -> Result<Vec<Tensor>, Fault> {
     let t = inputs.tensor(0)?;
     let mut v = vec![false; t.len()];
