@@ -28,6 +28,58 @@
 //! | [`EvidenceKind::Nitro`] | yes | the anchors list the fingerprint of AWS's G1 root |
 //! | [`EvidenceKind::Simulated`] | yes, by the very same code | the anchors list a simulated root, as only a development network's genesis does |
 //!
+//! # The checklist
+//!
+//! What a careful verifier checks, the [`Refusal`] that says so, and the table of stories in
+//! `tests/main` that has evidence in which only that is wrong (`amd` is `amd_stories.rs`,
+//! `intel` is `intel_stories.rs`, `forgeries` is the folder of that name).
+//!
+//! | SEV-SNP | refusals | stories |
+//! | --- | --- | --- |
+//! | length, version, algorithm, padding | `ReportSize`, `ReportVersion`, `ReportAlgorithm`, `SignaturePadding` | amd `REPORT` |
+//! | signing key, and a chain that matches it | `SigningKey`, `VekKind` | amd `REPORT`, `VEK` |
+//! | root pinned per product, product known and the same | `RootNotPinned`, `UnknownProduct`, `ProductMismatch` | amd `CHAIN`, `VEK` |
+//! | RSA-PSS over raw bytes, issuers, validity, use | `CertificateSignature`, `CertificateAlgorithm`, `CertificateKey`, `IssuerMismatch`, `CertificateExpired`, `CertificateNotYetValid`, `NotAnAuthority`, `PathLength`, `KeyUsage`, `LeafIsAnAuthority`, `CertificateExtension`, `CertificateUnreadable` | amd `CHAIN` |
+//! | the VEK's versions equal the reported TCB | `VekTcb`, `VekExtension` | amd `VEK` |
+//! | the VEK's hardware id is the chip | `VekChip` | amd `VEK` |
+//! | the VEK signed the report | `EvidenceSignature` | amd `REPORT` |
+//! | debug, migration, bit 17, VMPL, threads, platform, VLEK | `DebugMode`, `MigrationAgent`, `GuestPolicy`, `Vmpl`, `Smt`, `PlatformInfo`, `VlekNotAccepted` | amd `DEMANDS` |
+//! | minimum TCB: reported, current, committed, launch | `TcbTooLow` | amd `DEMANDS` |
+//! | binding, measurement, host data, identity and author key | `BindingMismatch`, `MeasurementNotListed`, `HostData`, `IdKey`, `AuthorKey` | amd `DEMANDS` |
+//! | revocation list | `CrlMissing`, `CrlUnreadable`, `CrlIssuer`, `CrlSignature`, `CrlNotYetValid`, `CrlExpired`, `CrlRolledBack`, `Revoked` | amd `LISTS` |
+//! | bundle | `EndorsementsMissing`, `EndorsementsUnreadable` | amd `CHAIN` |
+//!
+//! | TDX | refusals | stories |
+//! | --- | --- | --- |
+//! | version, TEE type, key type, QE vendor, lengths, padding | `QuoteVersion`, `TeeType`, `AttestationKeyType`, `QeVendor`, `QuoteUnreadable`, `CertificationData`, `TooLarge`, `TrailingBytes` | intel `QUOTE` |
+//! | PCK chain to the pinned root | `RootNotPinned`, the `Certificate…` refusals, `IssuerMismatch`, `KeyUsage`, … | intel `CHAIN` |
+//! | both revocation lists | the `Crl…` refusals, `Revoked` | intel `LISTS` |
+//! | PCK signs the QE report, which hashes the attestation key | `QeReportSignature`, `QeReportData` | intel `QUOTE` |
+//! | QE identity: signature, window, signer, product, masks, version | `CollateralSignature`, `CollateralExpired`, `CollateralId`, `QeIdentity`, `NoTcbLevel` | intel `COLLATERAL`, `LEVELS` |
+//! | TCB info: signature, id, window, FMSPC, PCE id | `CollateralSignature`, `CollateralId`, `CollateralExpired`, `CollateralNotYetValid`, `CollateralUnreadable`, `FmspcMismatch`, `PceIdMismatch`, `PckExtension` | intel `COLLATERAL`, `CHAIN` |
+//! | level by SGX components, PCE and TDX components; TD 1.5's second TCB; module identity | `NoTcbLevel`, `ModuleIdentity` | intel `LEVELS` |
+//! | statuses converge; revoked never; accepted set and grace | `TcbRevoked`, `TcbStatus` | intel `LEVELS` |
+//! | debug, profiling, migration, reserved, `SEPT_VE_DISABLE`, service TD, XFAM | `DebugMode`, `Profiling`, `Migratable`, `TdAttributes`, `SeptVe`, `ServiceTd`, `Xfam` | intel `DEMANDS` |
+//! | MRTD, RTMRs, configuration, report data | `MeasurementNotListed`, `Rtmr`, `TdConfiguration`, `BindingMismatch` | intel `DEMANDS` |
+//! | evaluation number and issue date never go back | `EvaluationNumber`, `CollateralRolledBack`, `CrlRolledBack` | intel `COLLATERAL`, `LISTS` |
+//! | the attestation key signed the quote | `EvidenceSignature` | intel `QUOTE` |
+//!
+//! | Nitro, simulated | refusals | stories |
+//! | --- | --- | --- |
+//! | untagged COSE_Sign1, ES384, no tail, empty unprotected header | `NotCoseSign1`, `Algorithm`, `TrailingBytes`, `UnprotectedHeader`, `EnvelopeEncoding`, `Unreadable`, `SignatureSize`, `TooLarge` | forgeries `ENVELOPE`, `CIRCUMSTANCES` |
+//! | document: keys once, types, sizes, digest, PCRs | `DocumentUnreadable`, `DuplicateField`, `MissingField`, `FieldType`, `FieldSize`, `Digest`, `PcrIndex`, `PcrSize` | forgeries `DOCUMENT` |
+//! | root byte for byte, chain at the trusted time | `RootNotPinned`, `CertificateExpired`, `NotAnAuthority`, `PathLength`, … | forgeries `CHAIN` |
+//! | COSE signature by the leaf | `EvidenceSignature` | forgeries `CHAIN` |
+//! | age, skew, debug, measurement, binding | `Stale`, `FromTheFuture`, `DebugMode`, `MeasurementNotListed`, `BindingMismatch` | forgeries `DEMANDS` |
+//! | kinds by type | `KindNotAccepted`, `KindNotTrusted`, `UnexpectedEndorsements` | forgeries `CIRCUMSTANCES` |
+//!
+//! # Adding a kind of collateral to a network
+//!
+//! [`Endorsements`] are bytes with one encoding and a name ([`Endorsements::id`]), so a network
+//! carries a bundle once and evidence names it. What must never go back (revocation list
+//! numbers, evaluation numbers, issue dates) comes out of an appraisal in [`Details`] and goes
+//! into the next through the [`Policy`]: this crate remembers nothing.
+//!
 //! # What an appraisal proves, and what it does not
 //!
 //! It proves that a platform certified under a trusted root signed, at the stated time, a

@@ -1,6 +1,6 @@
 //! One certificate of a known shape. The rules that it can keep alone:
 //!
-//! 1. DER, X.509 version 3.
+//! 1. At most 4 KiB of DER, X.509 version 3.
 //! 2. Signed with the algorithm of its shape, the same inside and outside the signed part;
 //!    a key of its shape.
 //! 3. No extension twice; none critical but basic constraints and key usage.
@@ -28,6 +28,10 @@ const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10
 const PRIME256V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+/// Genuine certificates have 0.6 to 1.7 KB. Extensions are compared pair by pair, which this
+/// keeps cheap.
+const MAX_CERTIFICATE_BYTES: usize = 4 * 1024;
 
 /// How something is signed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,6 +95,9 @@ pub(crate) struct Link<'a> {
 impl<'a> Link<'a> {
     pub(crate) fn parse(der: &'a [u8], position: usize, shape: Shape) -> Result<Self, Refusal> {
         let unreadable = Refusal::CertificateUnreadable { position };
+        if der.len() > MAX_CERTIFICATE_BYTES {
+            return Err(unreadable);
+        }
         let certificate = Certificate::from_der(der).map_err(|_| unreadable.clone())?;
         let signed = signed_part(der).map_err(|_| unreadable.clone())?;
         let parsed = certificate.tbs_certificate();

@@ -4,6 +4,7 @@ mod amd;
 mod amd_stories;
 mod forger;
 mod forgeries;
+mod hostile;
 mod intel;
 mod intel_stories;
 mod mutations;
