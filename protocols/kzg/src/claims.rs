@@ -12,13 +12,14 @@
 use ark_bls12_381::Fr;
 use ark_ff::Zero;
 
-use crate::curve::{self, G1Affine};
+use crate::buckets;
+use crate::curve::G1Affine;
 use crate::domain::CHUNK_LEN;
 use crate::error::Malformed;
 use crate::scalar::TraceElement;
 use crate::setup::Setup;
 use crate::trace::TraceCommitment;
-use crate::transcript::{COEFFICIENT_BITS, Transcript, short_concat};
+use crate::transcript::{Transcript, short};
 
 const COMMITMENTS_DOMAIN: &[u8] = b"aether/kzg/v1/commitments";
 
@@ -71,6 +72,7 @@ pub fn verify_commitments(
         }
     }
 
-    let claimed = curve::g1_msm(&points, &short_concat(&r), COEFFICIENT_BITS);
+    let terms: Vec<(G1Affine, u128)> = points.into_iter().zip(short(&r)).collect();
+    let claimed = buckets::sum_short(&terms);
     Ok(claimed == setup.commit_scalars(&columns))
 }

@@ -1,4 +1,6 @@
-//! The narrow bridge to blst: every `unsafe` block of the crate is here.
+//! The narrow bridge to blst's groups. (`field` is the one to its base field,
+//! `pairing` the one to its pairing; there is no `unsafe` anywhere else, but for
+//! the vector code in `lanes`.)
 //!
 //! Rules that hold for every function below:
 //!
@@ -8,16 +10,14 @@
 //!   arguments are lists of pointers ended by null: `[&first, null]` means
 //!   "contiguous from `first`".
 //! * Affine infinity is `(0, 0)`. It is *not* passed to blst's multi-scalar
-//!   multiplication or Miller loop: both are only correct for finite points.
+//!   multiplication: that is only correct for finite points.
 //!   The callers here leave such terms out, which is what they mean.
 //! * Nothing here looks at secrets; the signing code uses blst's own
 //!   constant-time wrappers (see `bls`).
 
 use std::ptr;
 
-use blst::{
-    BLST_ERROR, blst_fp6, blst_fp12, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine, limb_t,
-};
+use blst::{BLST_ERROR, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine, limb_t};
 
 use crate::error::Malformed;
 
@@ -28,9 +28,6 @@ pub(crate) type G2Affine = blst_p2_affine;
 
 /// Bits of a scalar below the group order r.
 pub(crate) const SCALAR_BITS: usize = 255;
-
-/// Lines a Miller loop evaluates for one fixed G2 argument.
-const LINES: usize = 68;
 
 fn refused(error: BLST_ERROR) -> Malformed {
     match error {
@@ -189,46 +186,6 @@ pub(crate) fn g1_msm(points: &[G1Affine], scalars: &[u8], bits: usize) -> G1 {
     out
 }
 
-/// Σ digitᵢ·pointᵢ for *signed* digits of `bits` bits (two's complement,
-/// little-endian, ⌈bits/8⌉ bytes each): one bucket pass, no doublings.
-///
-/// The points must be finite. Not constant-time; zero digits cost nothing.
-pub(crate) fn g1_bucket_sum(points: &[G1Affine], digits: &[u8], bits: usize) -> G1 {
-    let width = bits.div_ceil(8);
-    assert!(
-        digits.len() == points.len() * width,
-        "one digit for each point"
-    );
-    // blst's single tile looks one element ahead, so it wants at least two.
-    assert!(
-        points.len() >= 2 && (2..=16).contains(&bits),
-        "a table has many rows"
-    );
-    let mut out = G1::default();
-    let point_list: [*const G1Affine; 2] = [points.as_ptr(), ptr::null()];
-    let digit_list: [*const u8; 2] = [digits.as_ptr(), ptr::null()];
-    // SAFETY: pure function of a length; zero points means one bucket.
-    let bucket_bytes = unsafe { blst::blst_p1s_mult_pippenger_scratch_sizeof(0) };
-    let buckets = (bucket_bytes / size_of::<limb_t>()) << (bits - 1);
-    let mut scratch: Vec<limb_t> = vec![0; buckets];
-    // SAFETY: both arrays are contiguous and long enough (asserted above); a
-    // window of `bits` bits uses 2^(bits-1) zeroed buckets. With the window at
-    // bit 0 and as wide as the scalar, blst reads each as two's complement.
-    unsafe {
-        blst::blst_p1s_tile_pippenger(
-            &mut out,
-            point_list.as_ptr(),
-            points.len(),
-            digit_list.as_ptr(),
-            bits,
-            scratch.as_mut_ptr(),
-            0,
-            bits,
-        );
-    }
-    out
-}
-
 /// Decompresses and checks the curve equation, *not* the subgroup.
 pub(crate) fn g2_uncompress(bytes: &[u8; 96]) -> Result<G2Affine, Malformed> {
     if compressed_flags(bytes)? {
@@ -291,42 +248,4 @@ pub(crate) fn g2_msm(points: &[G2Affine], scalars: &[u8], bits: usize) -> G2Affi
         blst::blst_p2_to_affine(&mut affine, &out);
     }
     affine
-}
-
-/// The line functions of a Miller loop for one fixed, finite G2 point (19.6 kB).
-pub(crate) struct Lines(Box<[blst_fp6; LINES]>);
-
-impl Lines {
-    pub(crate) fn new(point: &G2Affine) -> Self {
-        let mut lines = Box::new([blst_fp6::default(); LINES]);
-        // SAFETY: blst writes exactly 68 line values.
-        unsafe { blst::blst_precompute_lines(lines.as_mut_ptr(), point) };
-        Self(lines)
-    }
-
-    fn miller_loop(&self, point: &G1Affine) -> blst_fp12 {
-        let mut out = blst_fp12::default();
-        // SAFETY: 68 lines were written by `new`; one struct in, one out.
-        unsafe { blst::blst_miller_loop_lines(&mut out, self.0.as_ptr(), point) };
-        out
-    }
-}
-
-/// ∏ e(Pᵢ, Qᵢ) over `left` equals ∏ e(Pᵢ, Qᵢ) over `right`.
-///
-/// Pairs whose G1 point is infinity count as 1.
-pub(crate) fn pairing_products_equal(
-    left: &[(G1Affine, &Lines)],
-    right: &[(G1Affine, &Lines)],
-) -> bool {
-    let product = |pairs: &[(G1Affine, &Lines)]| {
-        let mut acc = blst_fp12::default(); // one
-        for (point, lines) in pairs {
-            if !g1_is_infinity(point) {
-                acc *= lines.miller_loop(point);
-            }
-        }
-        acc
-    };
-    blst_fp12::finalverify(&product(left), &product(right))
 }

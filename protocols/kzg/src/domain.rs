@@ -9,7 +9,7 @@
 use std::sync::OnceLock;
 
 use ark_bls12_381::Fr;
-use ark_ff::{Field, One, batch_inversion};
+use ark_ff::{Field, One, Zero, batch_inversion};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 
 /// Elements of a chunk: the size of the domain and of an EIP-4844 blob.
@@ -98,9 +98,86 @@ pub(crate) fn quotient_at_two(values: &[Fr], a: &Fr, ya: &Fr, b: &Fr) -> Vec<Fr>
     quotient(&first, b, &slope)
 }
 
+/// As [`quotient_at_two`] for two different positions of the domain, by index:
+/// no inversions, some four multiplications a value.
+pub(crate) fn quotient_at_positions(values: &[Fr], a: usize, b: usize) -> Vec<Fr> {
+    let roots = roots();
+    let za = roots[a];
+    let value = |i: usize| values.get(i).copied().unwrap_or_default();
+    // z^-1 is the conjugate position's point.
+    let [inverse_a, inverse_b] = [a, b].map(|i| natural_root(CHUNK_LEN - bit_reverse(i)));
+    // 1/(zb − za) = za^-1 · 1/(ω^(b−a) − 1), both exponents in natural order.
+    let [from_a, from_b] = [a, b].map(bit_reverse);
+    let apart = inverse_a * gap(from_b, from_a);
+    let slope = (value(b) - value(a)) * apart;
+    let base = value(a) - slope * za;
+    // 1/((w − za)(w − zb)) = (1/(w − zb) − 1/(w − za)) / (zb − za), and the
+    // factors of both fractions are the same for all w.
+    let [left, right] = [inverse_a * apart, inverse_b * apart];
+    let (mut sum, mut sum_squares) = (Fr::zero(), Fr::zero());
+    let mut out: Vec<Fr> = roots
+        .iter()
+        .enumerate()
+        .map(|(i, w)| {
+            if i == a || i == b {
+                return Fr::zero();
+            }
+            let at = bit_reverse(i);
+            let share = right * gap(at, from_b) - left * gap(at, from_a);
+            let q = (value(i) - base - slope * w) * share;
+            let weighted = q * w;
+            sum += weighted;
+            sum_squares += weighted * w;
+            q
+        })
+        .collect();
+    // The degree is below 4094, so Σ qᵢωᵢ = 0 and Σ qᵢωᵢ² = 0: two equations
+    // for the two values that are missing.
+    let weighted_b = (sum * za - sum_squares) * apart;
+    let weighted_a = -sum - weighted_b;
+    out[a] = weighted_a * inverse_a;
+    out[b] = weighted_b * inverse_b;
+    out
+}
+
+/// ω^exponent, the exponent modulo 4,096.
+fn natural_root(exponent: usize) -> Fr {
+    root(bit_reverse(exponent % CHUNK_LEN))
+}
+
+/// 1/(ω^(k−j) − 1) for different k and j below 4,096.
+fn gap(k: usize, j: usize) -> Fr {
+    static GAPS: OnceLock<Vec<Fr>> = OnceLock::new();
+    let gaps = GAPS.get_or_init(|| {
+        let mut out: Vec<Fr> = (0..CHUNK_LEN)
+            .map(|i| natural_root(i) - Fr::one())
+            .collect();
+        batch_inversion(&mut out);
+        out
+    });
+    gaps[(CHUNK_LEN + k - j) % CHUNK_LEN]
+}
+
+/// Coefficients, lowest first, of the polynomial with these leading values.
+pub(crate) fn to_coefficients(values: &[Fr]) -> Vec<Fr> {
+    let mut natural = vec![Fr::zero(); CHUNK_LEN];
+    for (i, value) in values.iter().enumerate() {
+        natural[bit_reverse(i)] = *value;
+    }
+    natural_domain().ifft_in_place(&mut natural);
+    natural
+}
+
+/// Values on the whole domain of the polynomial with these coefficients.
+pub(crate) fn to_values(mut coefficients: Vec<Fr>) -> Vec<Fr> {
+    natural_domain().fft_in_place(&mut coefficients);
+    (0..CHUNK_LEN)
+        .map(|i| coefficients[bit_reverse(i)])
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use ark_ff::Zero;
     use ark_poly::{DenseUVPolynomial, Polynomial, univariate::DensePolynomial};
     use proptest::prelude::*;
 
@@ -133,6 +210,35 @@ mod tests {
             limbs
         };
         assert_eq!(omega, Fr::from(7u64).pow(r_minus_1_over_4096));
+    }
+
+    #[test]
+    fn the_quick_quotient_is_the_plain_one() {
+        let values = scalars(&(1..=300u64).collect::<Vec<_>>());
+        for (a, b) in [
+            (0, 1),
+            (1, 0),
+            (17, 18),
+            (298, 299),
+            (299, 300),
+            (300, 4095),
+            (4094, 4095),
+            (7, 2000),
+        ] {
+            let at = |i: usize| values.get(i).copied().unwrap_or_default();
+            let plain = quotient_at_two(&values, &root(a), &at(a), &root(b));
+            assert_eq!(quotient_at_positions(&values, a, b), plain, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn values_and_coefficients_are_two_sides_of_one_polynomial() {
+        let values = scalars(&[5, 0, 7, 9]);
+        let coefficients = to_coefficients(&values);
+        assert_eq!(coefficients, interpolate(&values).coeffs);
+        let mut back = to_values(coefficients);
+        assert!(back.split_off(4).iter().all(Fr::is_zero));
+        assert_eq!(back, values);
     }
 
     proptest! {

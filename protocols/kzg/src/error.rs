@@ -68,9 +68,18 @@ pub enum Malformed {
         /// Number of elements in the trace.
         len: usize,
     },
-    /// A two-point statement whose points coincide.
-    #[error("the two positions of a pair coincide")]
+    /// A statement that names one position or point twice.
+    #[error("a position occurs twice in one opening")]
     DuplicatePosition,
+    /// An opening or an audit of nothing.
+    #[error("an opening needs at least one position")]
+    NoPositions,
+    /// More positions than [`MAX_OPENED`](crate::MAX_OPENED), or than there are.
+    #[error("{count} positions are too many")]
+    TooManyPositions {
+        /// Positions asked for.
+        count: usize,
+    },
     /// A one-proof pair opening across chunks, or a two-proof one inside a chunk.
     #[error("the pair opening has the wrong form for this index")]
     OpeningForm,
@@ -106,4 +115,7 @@ pub enum KzgError {
     /// Two-point openings need two different points.
     #[error("the two points of an opening coincide")]
     DuplicatePosition,
+    /// The statement to be proven has no meaning.
+    #[error("such a statement cannot be proven: {0}")]
+    Statement(#[from] Malformed),
 }

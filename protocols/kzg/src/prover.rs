@@ -6,8 +6,11 @@
 //! of elements; an opening always costs a full chunk, because a quotient is
 //! dense even when its polynomial is not.
 
+use std::num::NonZeroUsize;
+
 use ark_bls12_381::Fr;
 
+use crate::comb::Scalars;
 use crate::domain::{self, CHUNK_LEN};
 use crate::error::KzgError;
 use crate::points::{Commitment, Proof};
@@ -19,12 +22,23 @@ use crate::trace::{MAX_TRACE_LEN, PairForm, PairOpening, Place, TraceCommitment}
 #[derive(Debug, Clone, Copy)]
 pub struct Prover<'s> {
     setup: &'s Setup,
+    threads: NonZeroUsize,
 }
 
 impl<'s> Prover<'s> {
     /// A prover under `setup`, whose tables it builds when first needed.
     pub fn new(setup: &'s Setup) -> Self {
-        Self { setup }
+        Self {
+            setup,
+            threads: NonZeroUsize::MIN,
+        }
+    }
+
+    /// Lets one commitment or opening use up to `threads` threads. Without this
+    /// everything runs on the calling one. The result is the same.
+    #[must_use]
+    pub fn with_threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
     }
 
     /// Commits to a trace of 1 to 2^20 elements.
@@ -32,7 +46,10 @@ impl<'s> Prover<'s> {
         check_len(elements)?;
         let chunks = elements
             .chunks(CHUNK_LEN)
-            .map(|chunk| Commitment::from_sum(&self.setup.commit_elements(chunk)))
+            .map(|chunk| {
+                let values = Scalars::Elements(chunk);
+                Commitment::from_sum(&self.setup.commit(0, values, self.threads))
+            })
             .collect();
         TraceCommitment::new(chunks).map_err(|_| KzgError::TraceTooLong {
             len: elements.len(),
@@ -98,9 +115,8 @@ impl<'s> Prover<'s> {
                 right: self.open(elements, index)?,
             }));
         }
-        let [a, b] = [domain::root(left.position), domain::root(right.position)];
-        let ya = elements[before].to_scalar().0;
-        let quotient = domain::quotient_at_two(&chunk_values(elements, left.chunk), &a, &ya, &b);
+        let values = chunk_values(elements, left.chunk);
+        let quotient = domain::quotient_at_positions(&values, left.position, right.position);
         Ok(PairOpening(PairForm::Together(self.prove(&quotient))))
     }
 
@@ -110,8 +126,13 @@ impl<'s> Prover<'s> {
         (Scalar(y), self.prove(&domain::quotient(values, &z.0, &y)))
     }
 
-    fn prove(&self, quotient: &[Fr]) -> Proof {
-        Proof::from_sum(&self.setup.commit_scalars(quotient))
+    pub(crate) fn setup(&self) -> &'s Setup {
+        self.setup
+    }
+
+    pub(crate) fn prove(&self, quotient: &[Fr]) -> Proof {
+        let values = Scalars::Field(quotient);
+        Proof::from_sum(&self.setup.commit(0, values, self.threads))
     }
 }
 
@@ -130,7 +151,7 @@ fn place(elements: &[TraceElement], index: usize) -> Result<Place, KzgError> {
 }
 
 /// The leading values of a chunk; what follows is zero.
-fn chunk_values(elements: &[TraceElement], chunk: usize) -> Vec<Fr> {
+pub(crate) fn chunk_values(elements: &[TraceElement], chunk: usize) -> Vec<Fr> {
     elements
         .iter()
         .skip(chunk * CHUNK_LEN)

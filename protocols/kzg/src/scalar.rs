@@ -106,6 +106,7 @@ pub(crate) fn le_bytes(value: &Fr) -> [u8; 32] {
     out
 }
 
+#[cfg(test)]
 /// The scalars of a list, each 32 little-endian bytes, end to end.
 pub(crate) fn le_concat<'a>(values: impl IntoIterator<Item = &'a Fr>) -> Vec<u8> {
     values.into_iter().flat_map(le_bytes).collect()

@@ -1,10 +1,9 @@
 //! The trusted setup: powers of a secret τ that nobody knows.
 //!
-//! * [`VerifyingKey`] — the five points that checking openings needs, with the
-//!   Miller-loop lines of the three G2 points prepared.
-//! * [`Setup`] — the whole ceremony: 4,096 powers in G1, the same in Lagrange
-//!   form, 65 powers in G2. The points for committing are decoded, and their
-//!   tables built, when first used.
+//! A [`Setup`] is the whole ceremony: 4,096 powers in G1, the same in Lagrange
+//! form, 65 powers in G2. The points for committing are decoded, and their
+//! tables built, when first used. Checking openings needs only its
+//! [`VerifyingKey`].
 //!
 //! [`Setup::ethereum`] embeds the Ethereum KZG ceremony (see `setup/NOTICE`).
 //! Its bytes are pinned by [`SETUP_SHA256`]; a test compares them and another
@@ -12,18 +11,22 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use ark_bls12_381::Fr;
 use ark_poly::EvaluationDomain;
-use sha2::Digest;
+use sha2::{Digest, Sha256};
 
-use crate::comb::Comb;
-use crate::curve::{self, G1Affine, G2Affine, Lines, SCALAR_BITS};
+use crate::buckets;
+use crate::comb::{Comb, Scalars};
+use crate::curve::{self, G1Affine};
 use crate::domain::{self, CHUNK_LEN};
 use crate::error::Malformed;
-use crate::scalar::{TraceElement, le_concat};
-use crate::transcript::{COEFFICIENT_BITS, Transcript, short_concat, tagged};
+use crate::key::{
+    SETUP_CHECK_DOMAIN, VerifyingKey, check_powers, decode_all, decode_g1, decode_g2, weighted_sum,
+};
+use crate::transcript::{Transcript, short};
 
 /// Powers of τ in G2.
 const G2_POWERS: usize = 65;
@@ -40,81 +43,12 @@ static G1_MONOMIAL: &[u8] = include_bytes!("../setup/g1_monomial.bin");
 static G1_LAGRANGE: &[u8] = include_bytes!("../setup/g1_lagrange.bin");
 static G2_MONOMIAL: &[u8] = include_bytes!("../setup/g2_monomial.bin");
 
-const KEY_ID_DOMAIN: &[u8] = b"aether/kzg/v1/verifying-key";
-const SETUP_CHECK_DOMAIN: &[u8] = b"aether/kzg/v1/setup-check";
-
 /// Points the small table covers; enough for the trace of an ordinary job.
 const SMALL_POINTS: usize = 256;
 /// 256 points × 32 rows × 96 bytes = 0.8 MB, ready in some 30 ms.
 const SMALL_WINDOW: usize = 8;
 /// 4,096 points × 22 rows × 96 bytes = 8.7 MB, ready in under a second.
 const LARGE_WINDOW: usize = 12;
-
-/// What checking openings needs: G1, τG1, G2, τG2, τ²G2.
-///
-/// The id is SHA-256 of `u8(27) ‖ "aether/kzg/v1/verifying-key" ‖ G1 ‖ τG1 ‖
-/// G2 ‖ τG2 ‖ τ²G2` (compressed points). It determines τ and so everything
-/// else about a setup; transcripts are bound to it.
-pub struct VerifyingKey {
-    id: [u8; 32],
-    pub(crate) g1: G1Affine,
-    pub(crate) tau_g1: G1Affine,
-    pub(crate) g2_lines: Lines,
-    pub(crate) tau_g2_lines: Lines,
-    pub(crate) tau2_g2_lines: Lines,
-}
-
-impl VerifyingKey {
-    /// A key from compressed points `[G1, τG1]` and `[G2, τG2, τ²G2]`.
-    ///
-    /// Checks encodings, subgroups, that the first points are the generators,
-    /// and by pairings that all powers are of one τ.
-    pub fn from_powers(g1: &[[u8; 48]; 2], g2: &[[u8; 96]; 3]) -> Result<Self, Malformed> {
-        let key = Self::decode(g1, g2)?;
-        let [g1, tau_g1] = [key.g1, key.tau_g1];
-        let first = [(tau_g1, &key.g2_lines)];
-        let second = [(tau_g1, &key.tau_g2_lines)];
-        if curve::pairing_products_equal(&first, &[(g1, &key.tau_g2_lines)])
-            && curve::pairing_products_equal(&second, &[(g1, &key.tau2_g2_lines)])
-        {
-            Ok(key)
-        } else {
-            Err(Malformed::Setup("the powers in G1 and G2 are not of one τ"))
-        }
-    }
-
-    fn decode(g1: &[[u8; 48]; 2], g2: &[[u8; 96]; 3]) -> Result<Self, Malformed> {
-        let [one, tau_g1] = [decode_g1(&g1[0])?, decode_g1(&g1[1])?];
-        let [two, tau_g2, tau2_g2] = [decode_g2(&g2[0])?, decode_g2(&g2[1])?, decode_g2(&g2[2])?];
-        if one != curve::g1_generator() || two != curve::g2_generator() {
-            return Err(Malformed::Setup("the zeroth powers are not the generators"));
-        }
-        let id = tagged(KEY_ID_DOMAIN)
-            .chain_update(g1.concat())
-            .chain_update(g2.concat())
-            .finalize()
-            .into();
-        Ok(Self {
-            id,
-            g1: one,
-            tau_g1,
-            g2_lines: Lines::new(&two),
-            tau_g2_lines: Lines::new(&tau_g2),
-            tau2_g2_lines: Lines::new(&tau2_g2),
-        })
-    }
-
-    /// The digest that names this key, and with it τ.
-    pub fn id(&self) -> &[u8; 32] {
-        &self.id
-    }
-}
-
-impl fmt::Debug for VerifyingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifyingKey({})", hex::encode(self.id))
-    }
-}
 
 /// A full setup for polynomials of degree below 4,096.
 pub struct Setup {
@@ -148,6 +82,36 @@ impl Setup {
     ) -> Result<Self, Malformed> {
         let setup = Self::decode(g1_monomial.into(), g1_lagrange.into(), g2_monomial.into())?;
         setup.verify()?;
+        Ok(setup)
+    }
+
+    /// A setup from the three files of a ceremony whose SHA-256 digests somebody
+    /// vouches for who has run [`Setup::verify`]. Cheap: compares the digests and
+    /// checks that every point is one of the curve (some 0.2 s).
+    pub fn from_pinned_bytes(
+        g1_monomial: Vec<u8>,
+        g1_lagrange: Vec<u8>,
+        g2_monomial: Vec<u8>,
+        sha256: &[[u8; 32]; 3],
+    ) -> Result<Self, Malformed> {
+        for (bytes, expected) in [&g1_monomial, &g1_lagrange, &g2_monomial]
+            .iter()
+            .zip(sha256)
+        {
+            let digest: [u8; 32] = Sha256::digest(bytes).into();
+            if digest != *expected {
+                return Err(Malformed::Setup("a file is not the pinned one"));
+            }
+        }
+        let setup = Self::decode(g1_monomial.into(), g1_lagrange.into(), g2_monomial.into())?;
+        // So that committing cannot fail later, whoever vouched.
+        decode_all(&setup.g1_lagrange, |bytes| {
+            let point = curve::g1_uncompress(bytes)?;
+            match curve::g1_is_infinity(&point) {
+                true => Err(Malformed::Infinity),
+                false => Ok(point),
+            }
+        })?;
         Ok(setup)
     }
 
@@ -193,6 +157,15 @@ impl Setup {
         self.table_for(elements.min(CHUNK_LEN));
     }
 
+    /// As [`Setup::warm_up`], on a thread of its own. A commitment that needs the
+    /// tables sooner waits for them.
+    pub fn warm_up_in_background(&'static self, elements: usize) -> std::io::Result<()> {
+        std::thread::Builder::new()
+            .name("kzg-tables".to_owned())
+            .spawn(move || self.warm_up(elements))
+            .map(drop)
+    }
+
     /// Checks that all points are of one τ. About two seconds of one core.
     ///
     /// Every point must be finite and in the subgroup, the zeroth powers the
@@ -207,35 +180,18 @@ impl Setup {
         let g2 = decode_all(&self.g2_monomial, decode_g2)?;
         let key = &self.key;
 
-        let mut transcript = Transcript::new(SETUP_CHECK_DOMAIN, &key.id, CHUNK_LEN);
+        let mut transcript = Transcript::new(SETUP_CHECK_DOMAIN, key.id(), CHUNK_LEN);
         transcript.absorb(&self.g1_monomial);
         transcript.absorb(&self.g1_lagrange);
         transcript.absorb(&self.g2_monomial);
         let r = transcript.coefficients().take_scalars(CHUNK_LEN);
-        let short = short_concat(&r);
-
-        let sum = |points: &[G1Affine]| {
-            let scalars = &short[..points.len() * (COEFFICIENT_BITS / 8)];
-            curve::g1_to_affine(&curve::g1_msm(points, scalars, COEFFICIENT_BITS))
-        };
-        let (lower, upper) = (&monomial[..CHUNK_LEN - 1], &monomial[1..]);
-        let left = [(sum(upper), &key.g2_lines)];
-        if !curve::pairing_products_equal(&left, &[(sum(lower), &key.tau_g2_lines)]) {
-            return Err(Malformed::Setup("G1 points are not successive powers"));
-        }
-
-        let sum_g2 = |points: &[G2Affine]| {
-            let scalars = &short[..points.len() * (COEFFICIENT_BITS / 8)];
-            Lines::new(&curve::g2_msm(points, scalars, COEFFICIENT_BITS))
-        };
-        let (lower, upper) = (sum_g2(&g2[..G2_POWERS - 1]), sum_g2(&g2[1..]));
-        if !curve::pairing_products_equal(&[(key.g1, &upper)], &[(key.tau_g1, &lower)]) {
-            return Err(Malformed::Setup("G2 points are not successive powers"));
-        }
+        let weights: Vec<u128> = short(&r).collect();
+        check_powers(key, &monomial, &g2, &weights)?;
 
         let coefficients: Vec<Fr> = domain::natural_domain().ifft(&r);
-        let by_powers = curve::g1_msm(&monomial, &le_concat(&coefficients), SCALAR_BITS);
-        if curve::g1_to_affine(&by_powers) != sum(&lagrange) {
+        let by_powers: Vec<(G1Affine, u128)> =
+            buckets::halves(monomial.iter().copied().zip(&coefficients)).collect();
+        if buckets::sum_short(&by_powers) != weighted_sum(&lagrange, &weights) {
             return Err(Malformed::Setup(
                 "the Lagrange points do not match the powers",
             ));
@@ -243,14 +199,21 @@ impl Setup {
         Ok(())
     }
 
-    /// Commitment to the polynomial with these leading values (at most 4,096).
-    pub(crate) fn commit_elements(&self, elements: &[TraceElement]) -> curve::G1 {
-        self.table_for(elements.len()).sum_elements(elements)
+    /// Commitment to the polynomial that has these values from position `first`
+    /// on and is zero elsewhere.
+    pub(crate) fn commit(
+        &self,
+        first: usize,
+        values: Scalars<'_>,
+        threads: NonZeroUsize,
+    ) -> curve::G1 {
+        self.table_for(first + values.len())
+            .sum(first, values, threads)
     }
 
-    /// As [`Setup::commit_elements`], for arbitrary scalars.
+    /// Commitment to the polynomial with these leading values, on this thread.
     pub(crate) fn commit_scalars(&self, values: &[Fr]) -> curve::G1 {
-        self.table_for(values.len()).sum_scalars(values)
+        self.commit(0, Scalars::Field(values), NonZeroUsize::MIN)
     }
 
     fn table_for(&self, count: usize) -> &Comb {
@@ -272,39 +235,12 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Setup({})", hex::encode(self.key.id))
-    }
-}
-
-fn decode_all<const N: usize, P>(
-    bytes: &[u8],
-    decode: impl Fn(&[u8; N]) -> Result<P, Malformed>,
-) -> Result<Vec<P>, Malformed> {
-    bytes.as_chunks::<N>().0.iter().map(decode).collect()
-}
-
-fn decode_g1(bytes: &[u8; 48]) -> Result<G1Affine, Malformed> {
-    let point = curve::g1_uncompress(bytes)?;
-    match (curve::g1_is_infinity(&point), curve::g1_in_subgroup(&point)) {
-        (true, _) => Err(Malformed::Infinity),
-        (false, false) => Err(Malformed::NotInSubgroup),
-        (false, true) => Ok(point),
-    }
-}
-
-fn decode_g2(bytes: &[u8; 96]) -> Result<G2Affine, Malformed> {
-    let point = curve::g2_uncompress(bytes)?;
-    match (curve::g2_is_infinity(&point), curve::g2_in_subgroup(&point)) {
-        (true, _) => Err(Malformed::Infinity),
-        (false, false) => Err(Malformed::NotInSubgroup),
-        (false, true) => Ok(point),
+        write!(f, "Setup({})", hex::encode(self.key.id()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sha2::Sha256;
-
     use super::*;
 
     #[test]
@@ -329,6 +265,47 @@ mod tests {
     #[test]
     fn the_embedded_setup_is_well_formed() {
         Setup::ethereum().verify().unwrap();
+    }
+
+    #[test]
+    fn pinned_bytes_are_taken_only_if_they_are_the_pinned_ones() {
+        let files = || [G1_MONOMIAL, G1_LAGRANGE, G2_MONOMIAL].map(<[u8]>::to_vec);
+        let pins = SETUP_SHA256.map(|hex| <[u8; 32]>::try_from(hex::decode(hex).unwrap()).unwrap());
+        let [mono, lagrange, g2] = files();
+        let setup = Setup::from_pinned_bytes(mono, lagrange, g2, &pins).unwrap();
+        let element = [crate::TraceElement([3; 31])];
+        assert_eq!(
+            crate::Prover::new(&setup).commit(&element),
+            crate::Prover::new(Setup::ethereum()).commit(&element)
+        );
+        for i in 0..3 {
+            let mut changed = files();
+            changed[i][100] ^= 1;
+            let [mono, lagrange, g2] = changed;
+            let refused = Setup::from_pinned_bytes(mono, lagrange, g2, &pins);
+            assert_eq!(
+                refused.err(),
+                Some(Malformed::Setup("a file is not the pinned one"))
+            );
+        }
+        // Pinning nonsense does not make it a setup.
+        let [mono, mut lagrange, g2] = files();
+        lagrange[48 * 9..48 * 10].fill(0xff);
+        let digest = |bytes: &[u8]| -> [u8; 32] { Sha256::digest(bytes).into() };
+        let pins = [digest(&mono), digest(&lagrange), digest(&g2)];
+        let refused = Setup::from_pinned_bytes(mono, lagrange, g2, &pins);
+        assert_eq!(refused.err(), Some(Malformed::DirtyInfinity));
+    }
+
+    #[test]
+    fn tables_can_be_built_in_the_background() {
+        Setup::ethereum().warm_up_in_background(1).unwrap();
+        let element = [crate::TraceElement([3; 31])];
+        assert!(
+            crate::Prover::new(Setup::ethereum())
+                .commit(&element)
+                .is_ok()
+        );
     }
 
     #[test]

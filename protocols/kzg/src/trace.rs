@@ -36,6 +36,27 @@ impl TraceCommitment {
 
     /// Decodes and checks the points of 1 to 256 chunks.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let points: Vec<&[u8; POINT_BYTES]> = Self::split(bytes)?.iter().collect();
+        Self::new(Commitment::from_bytes_many(&points)?)
+    }
+
+    /// As [`TraceCommitment::from_bytes`] for each, which takes longer: a block's
+    /// commitments are better decoded together. If some are malformed, the reason
+    /// is one of theirs.
+    pub fn from_bytes_many(encoded: &[&[u8]]) -> Result<Vec<Self>, Malformed> {
+        let mut points = Vec::new();
+        for bytes in encoded {
+            points.extend(Self::split(bytes)?);
+        }
+        let mut decoded = Commitment::from_bytes_many(&points)?.into_iter();
+        encoded
+            .iter()
+            .map(|bytes| Self::new(decoded.by_ref().take(bytes.len() / POINT_BYTES).collect()))
+            .collect()
+    }
+
+    /// The encoded points of a commitment, as yet unchecked.
+    fn split(bytes: &[u8]) -> Result<&[[u8; POINT_BYTES]], Malformed> {
         let (points, rest) = bytes.as_chunks::<POINT_BYTES>();
         if !rest.is_empty() {
             let expected = (points.len() + 1) * POINT_BYTES;
@@ -44,15 +65,11 @@ impl TraceCommitment {
                 actual: bytes.len(),
             });
         }
-        if points.len() > MAX_TRACE_LEN / CHUNK_LEN {
-            return Err(Malformed::TraceTooLong);
+        match points.len() {
+            0 => Err(Malformed::EmptyTrace),
+            n if n > MAX_TRACE_LEN / CHUNK_LEN => Err(Malformed::TraceTooLong),
+            _ => Ok(points),
         }
-        Self::new(
-            points
-                .iter()
-                .map(Commitment::from_bytes)
-                .collect::<Result<_, _>>()?,
-        )
     }
 
     /// 48 bytes a chunk.

@@ -31,9 +31,24 @@ impl Transcript {
         self.0.update((count as u64).to_be_bytes());
     }
 
+    /// Nothing can be absorbed any more.
+    pub(crate) fn seed(self) -> Seed {
+        Seed(self.0.finalize().into())
+    }
+
+    pub(crate) fn coefficients(self) -> Coefficients {
+        self.seed().coefficients()
+    }
+}
+
+/// The digest of a whole transcript.
+#[derive(Clone, Copy)]
+pub(crate) struct Seed(pub(crate) [u8; 32]);
+
+impl Seed {
     pub(crate) fn coefficients(self) -> Coefficients {
         Coefficients {
-            seed: self.0.finalize().into(),
+            seed: self.0,
             next: 0,
         }
     }
@@ -78,13 +93,12 @@ impl Coefficients {
     }
 }
 
-/// The low 16 bytes of scalars known to be coefficients, end to end.
-pub(crate) fn short_concat(coefficients: &[Fr]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(coefficients.len() * 16);
-    for coefficient in coefficients {
-        out.extend_from_slice(&crate::scalar::le_bytes(coefficient)[..16]);
-    }
-    out
+/// Scalars known to be coefficients, as plain integers.
+pub(crate) fn short(coefficients: &[Fr]) -> impl Iterator<Item = u128> {
+    coefficients.iter().map(|coefficient| {
+        let limbs = coefficient.into_bigint().0;
+        u128::from(limbs[0]) | u128::from(limbs[1]) << 64
+    })
 }
 
 #[cfg(test)]
@@ -109,10 +123,12 @@ mod tests {
     #[test]
     fn short_and_full_forms_of_a_coefficient_are_the_same_number() {
         let coefficients = || Transcript::new(b"d", &[0; 32], 1).coefficients();
-        let mut bytes = coefficients().next_bytes();
+        let bytes = coefficients().next_bytes();
         let scalars = coefficients().take_scalars(1);
-        bytes.reverse();
-        assert_eq!(short_concat(&scalars), bytes);
+        assert_eq!(
+            short(&scalars).collect::<Vec<_>>(),
+            [u128::from_be_bytes(bytes)]
+        );
         assert_eq!(crate::scalar::le_bytes(&scalars[0])[16..], [0; 16]);
     }
 }

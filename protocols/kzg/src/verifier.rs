@@ -17,14 +17,18 @@
 use ark_bls12_381::Fr;
 use ark_ff::{Field, Zero};
 
-use crate::curve::{self, G1Affine, SCALAR_BITS};
+use crate::buckets;
+use crate::curve::{self, G1Affine};
 use crate::domain;
 use crate::error::Malformed;
-use crate::points::{Commitment, Proof};
-use crate::scalar::{Scalar, TraceElement, le_concat};
-use crate::setup::{Setup, VerifyingKey};
+use crate::glv;
+use crate::key::VerifyingKey;
+use crate::pairing;
+use crate::points::{Commitment, POINT_BYTES, Proof, decode_many};
+use crate::scalar::{Scalar, TraceElement};
+use crate::setup::Setup;
 use crate::trace::{PairForm, PairOpening, TraceCommitment};
-use crate::transcript::{COEFFICIENT_BITS, Transcript, short_concat};
+use crate::transcript::{Transcript, short};
 
 const OPENINGS_DOMAIN: &[u8] = b"aether/kzg/v1/openings";
 
@@ -39,6 +43,44 @@ pub struct Opening {
     pub y: Scalar,
     /// The proof.
     pub proof: Proof,
+}
+
+/// An [`Opening`] as it travels: nothing about it is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct EncodedOpening<'a> {
+    /// A compressed point.
+    pub commitment: &'a [u8; POINT_BYTES],
+    /// A scalar, big-endian.
+    pub z: &'a [u8; 32],
+    /// A scalar, big-endian.
+    pub y: &'a [u8; 32],
+    /// A compressed point.
+    pub proof: &'a [u8; POINT_BYTES],
+}
+
+impl EncodedOpening<'_> {
+    /// Decodes and checks all openings; cheaper than one at a time. If several are
+    /// malformed, the reason is one of theirs.
+    pub fn decode_many(encoded: &[Self]) -> Result<Vec<Opening>, Malformed> {
+        let points: Vec<&[u8; POINT_BYTES]> = encoded
+            .iter()
+            .flat_map(|opening| [opening.commitment, opening.proof])
+            .collect();
+        let decoded = decode_many(&points)?;
+        let (pairs, _) = decoded.as_chunks::<2>();
+        encoded
+            .iter()
+            .zip(pairs)
+            .map(|(opening, [commitment, proof])| {
+                Ok(Opening {
+                    commitment: Commitment::from_checked(*commitment),
+                    z: Scalar::from_bytes(opening.z)?,
+                    y: Scalar::from_bytes(opening.y)?,
+                    proof: Proof::from_checked(*proof),
+                })
+            })
+            .collect()
+    }
 }
 
 /// Checks openings under one key.
@@ -60,12 +102,17 @@ impl<'k> Verifier<'k> {
         Self { key }
     }
 
+    pub(crate) fn key(&self) -> &'k VerifyingKey {
+        self.key
+    }
+
     /// Whether the polynomial in `commitment` has value `y` at `z`.
     pub fn verify(&self, commitment: &Commitment, z: &Scalar, y: &Scalar, proof: &Proof) -> bool {
         let pi = proof.affine();
-        let sum = curve::g1_msm(&[self.key.g1, pi], &le_concat([&-y.0, &z.0]), SCALAR_BITS);
-        let left = curve::g1_to_affine(&curve::g1_add_affine(&sum, &commitment.affine()));
-        curve::pairing_products_equal(
+        let sum = glv::multiply_sum(&[(pi, z.0)]);
+        let sum = curve::g1_add_affine(&sum, &commitment.affine());
+        let left = curve::g1_to_affine(&self.key.g1_multiples.multiply_onto(sum, &-y.0));
+        pairing::products_equal(
             &[(left, &self.key.g2_lines)],
             &[(pi, &self.key.tau_g2_lines)],
         )
@@ -85,11 +132,13 @@ impl<'k> Verifier<'k> {
         let base = ya.0 - slope * a.0;
         let pi = proof.affine();
         let key = self.key;
-        let terms = [-base, -slope, -(a.0 * b.0)];
-        let sum = curve::g1_msm(&[key.g1, key.tau_g1, pi], &le_concat(&terms), SCALAR_BITS);
-        let first = curve::g1_to_affine(&curve::g1_add_affine(&sum, &commitment.affine()));
-        let second = curve::g1_msm(&[pi], &le_concat([&(a.0 + b.0)]), SCALAR_BITS);
-        Ok(curve::pairing_products_equal(
+        let sum = glv::multiply_sum(&[(pi, -(a.0 * b.0))]);
+        let sum = curve::g1_add_affine(&sum, &commitment.affine());
+        let sum = key.g1_multiples.multiply_onto(sum, &-base);
+        let sum = key.tau_g1_multiples.multiply_onto(sum, &-slope);
+        let first = curve::g1_to_affine(&sum);
+        let second = glv::multiply_sum(&[(pi, a.0 + b.0)]);
+        Ok(pairing::products_equal(
             &[
                 (first, &key.g2_lines),
                 (curve::g1_to_affine(&second), &key.tau_g2_lines),
@@ -159,6 +208,11 @@ impl<'k> Verifier<'k> {
         }
     }
 
+    /// As [`Verifier::verify_batch`], from bytes.
+    pub fn verify_encoded_batch(&self, openings: &[EncodedOpening<'_>]) -> Result<bool, Malformed> {
+        Ok(self.verify_batch(&EncodedOpening::decode_many(openings)?))
+    }
+
     /// Whether *all* openings hold: one pairing check for the whole list.
     ///
     /// True for an empty list. A `false` does not say which one failed.
@@ -177,23 +231,27 @@ impl<'k> Verifier<'k> {
         }
         let r = transcript.coefficients().take_scalars(openings.len());
 
-        let commitments: Vec<G1Affine> = openings.iter().map(|o| o.commitment.affine()).collect();
-        let mut proofs: Vec<G1Affine> = openings.iter().map(|o| o.proof.affine()).collect();
-        let short = short_concat(&r);
-        let combined_commitment = curve::g1_msm(&commitments, &short, COEFFICIENT_BITS);
-        let combined_proof = curve::g1_to_affine(&curve::g1_msm(&proofs, &short, COEFFICIENT_BITS));
-
-        // Σ rᵢzᵢπᵢ − (Σ rᵢyᵢ)·G1 in one multiplication.
-        let mut scalars: Vec<Fr> = openings.iter().zip(&r).map(|(o, r)| o.z.0 * r).collect();
+        // Everything of the first sum in one go: Σ rᵢCᵢ + Σ (rᵢzᵢ)πᵢ, every
+        // full scalar in two short halves. The values meet at the generator.
+        let weighted: Vec<Fr> = openings.iter().zip(&r).map(|(o, r)| o.z.0 * r).collect();
+        let proofs = openings.iter().map(|o| o.proof.affine());
+        let mut terms: Vec<(G1Affine, u128)> =
+            buckets::halves(proofs.clone().zip(&weighted)).collect();
+        terms.extend(
+            openings
+                .iter()
+                .map(|o| o.commitment.affine())
+                .zip(short(&r)),
+        );
         let value = openings
             .iter()
             .zip(&r)
             .fold(Fr::zero(), |sum, (o, r)| sum + o.y.0 * r);
-        proofs.push(self.key.g1);
-        scalars.push(-value);
-        let rest = curve::g1_msm(&proofs, &le_concat(&scalars), SCALAR_BITS);
-        let left = curve::g1_to_affine(&curve::g1_add(&combined_commitment, &rest));
-        curve::pairing_products_equal(
+        let sum = buckets::sum_short(&terms);
+        let left = curve::g1_to_affine(&self.key.g1_multiples.multiply_onto(sum, &-value));
+        let proofs: Vec<(G1Affine, u128)> = proofs.zip(short(&r)).collect();
+        let combined_proof = curve::g1_to_affine(&buckets::sum_short(&proofs));
+        pairing::products_equal(
             &[(left, &self.key.g2_lines)],
             &[(combined_proof, &self.key.tau_g2_lines)],
         )

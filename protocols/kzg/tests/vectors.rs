@@ -467,8 +467,13 @@ fn wide_setup_cases(root: &Path, tally: &mut Tally) {
         return;
     };
     let (g1, g2) = points.split_at(32768 * 48);
+    let whole = VerifyingKey::from_ceremony(g1, g2).unwrap();
+    let mut misplaced = g1.to_vec();
+    misplaced.copy_within(48 * 20_000..48 * 20_001, 48 * 30_000);
+    assert!(VerifyingKey::from_ceremony(&misplaced, g2).is_err());
     let (g1, g2) = (g1.as_chunks::<48>().0, g2.as_chunks::<96>().0);
     let key = VerifyingKey::from_powers(&[g1[0], g1[1]], &[g2[0], g2[1], g2[2]]).unwrap();
+    assert_eq!(key.id(), whole.id());
     assert_ne!(key.id(), Setup::ethereum().verifying_key().id());
     let verifier = Verifier::new(&key);
     for case in cases {

@@ -2,6 +2,8 @@
 
 mod arkworks;
 mod claims;
+mod decoders;
+mod multi;
 mod openings;
 mod votes;
 

@@ -309,3 +309,31 @@ fn a_batch_is_true_only_if_every_opening_is() {
     }
     assert!(!verifier().verify_batch(&cancelling));
 }
+
+#[test]
+fn a_commitment_grows_with_its_trace() {
+    use aether_kzg::{CommitmentBuilder, Setup};
+    let elements = trace(77, CHUNK_LEN + 400);
+    let mut builder = CommitmentBuilder::new(Setup::ethereum());
+    assert!(builder.is_empty());
+    assert_eq!(builder.commitment(), Err(KzgError::EmptyTrace));
+    let mut len = 0;
+    for step in [1, 0, 30, 300, 3000, 764, 1, 700] {
+        let next = (len + step).min(elements.len());
+        builder.append(&elements[len..next]).unwrap();
+        len = next;
+        assert_eq!(builder.len(), len);
+        let whole = prover().commit(&elements[..len]).unwrap();
+        assert_eq!(builder.commitment(), Ok(whole), "{len} elements");
+    }
+    assert_eq!(len, elements.len());
+    let mut at_once = CommitmentBuilder::new(Setup::ethereum());
+    at_once.append(&elements).unwrap();
+    assert_eq!(at_once.commitment(), builder.commitment());
+    let too_many = vec![TraceElement::default(); MAX_TRACE_LEN - len + 1];
+    let refused = Err(KzgError::TraceTooLong {
+        len: MAX_TRACE_LEN + 1,
+    });
+    assert_eq!(builder.append(&too_many), refused);
+    assert_eq!(builder.commitment(), at_once.commitment());
+}

@@ -1,0 +1,575 @@
+//! Eight field multiplications at once, with AVX-512 IFMA.
+//!
+//! A field element is eight limbs of 52 bits, little-endian, in Montgomery form
+//! with R = 2^416; a [`Vector`] holds eight elements, lane by lane. Values are
+//! kept only as small as they must be: the product of two values below 2^17·p is
+//! below 1.01·p, and points at rest have coordinates below 3·p, packed in the six
+//! 64-bit words of blst's struct. [`enter`] and [`leave`] convert; `leave` reduces
+//! fully, so that results are the ones of any other engine, bit for bit.
+//!
+//! No addition here looks for equal or infinite points: their slope's
+//! denominator is zero, which the product of the whole block betrays. Only then
+//! are they sought out and added one by one.
+//!
+//! # Safety
+//!
+//! Everything that needs the instructions is `#[target_feature]` and reached
+//! only through the few functions at the end and [`decode`], which check for them. The raw
+//! loads and stores touch exactly one 96-byte point each.
+
+mod decode;
+
+use std::arch::x86_64::{
+    __m512i, __mmask8, _mm512_add_epi64, _mm512_and_si512, _mm512_loadu_si512,
+    _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_blend_epi64, _mm512_mask_sub_epi64,
+    _mm512_or_si512, _mm512_permutexvar_epi64, _mm512_set1_epi64, _mm512_setr_epi64,
+    _mm512_setzero_si512, _mm512_shuffle_i64x2, _mm512_slli_epi64, _mm512_srai_epi64,
+    _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi64,
+};
+
+use crate::curve::G1Affine;
+use crate::engine::{self, Pair, signed};
+use crate::field::{self, Fp};
+pub(crate) use decode::decode;
+
+/// Elements handled together.
+const LANES: usize = 8;
+/// Groups of eight additions that share one inversion.
+const GROUPS: usize = 128;
+
+const MASK: i64 = (1 << 52) - 1;
+
+/// p.
+const P: [i64; 8] = [
+    0xe_ffff_ffff_aaab,
+    0xf_eb15_3fff_fb9f,
+    0x6_b0f6_241e_abff,
+    0x1_2bf6_730d_2a0f,
+    0x7_6477_4b84_f385,
+    0x1_ba7b_6434_bacd,
+    0x1_ea39_7fe6_9a4b,
+    0x1_a011,
+];
+/// 3p.
+const P3: [i64; 8] = [
+    0xc_ffff_ffff_0001,
+    0xf_c13f_bfff_f2df,
+    0x4_12e2_6c5c_03ff,
+    0x3_83e3_5927_7e2e,
+    0x6_2d65_e28e_da8f,
+    0x5_2f72_2c9e_3068,
+    0x5_beac_7fb3_cee1,
+    0x4_e033,
+];
+/// One: 2^416 mod p.
+const ONE: [i64; 8] = [
+    0x6_480e_a8e9_b9af,
+    0x6_5766_c8fe_444f,
+    0x8_b540_fea9_6f7d,
+    0x3_b2ee_82ef_d422,
+    0xa_6723_e5f0_ade5,
+    0xf_f6eb_6fdd_4230,
+    0xe_06ef_23c2_4a25,
+    0x1_4c8e,
+];
+/// 2^448 mod p: times this, R = 2^384 becomes R = 2^416.
+const FROM_BLST: [i64; 8] = [
+    0x7_fde3_7dba_9366,
+    0x4_e275_25bc_342b,
+    0x1_f5b1_e977_8489,
+    0xb_872b_2b91_b9dc,
+    0xb_206f_497d_fcaf,
+    0x4_137c_c89a_9b0b,
+    0xd_9d20_d7e3_9959,
+    0x4_11c,
+];
+/// 2^384 mod p: times this, R = 2^416 becomes R = 2^384.
+const TO_BLST: [i64; 8] = [
+    0x9_0000_0002_fffd,
+    0x0_bc40_c000_2760,
+    0x3_c758_baeb_f400,
+    0x5_7455_f489_8575,
+    0xd_77ce_5853_7052,
+    0x0_71a9_7a25_6ec6,
+    0xe_c3fa_80e4_935c,
+    0x1_5f65,
+];
+/// −1/p mod 2^52.
+const MINUS_P_INVERSE: i64 = 0x3_fffc_fffc_fffd;
+/// For a value below 2^384 with leading bits u = ⌊value / 2^381⌋: limb by limb
+/// the largest multiple of p not above u·2^381, for u = 0 … 7. What remains is
+/// below 2.2·p.
+const MULTIPLES: [usize; 8] = [0, 1, 2, 3, 4, 6, 7, 8];
+
+/// Eight elements: limb i of each in `[i]`.
+type Vector = [__m512i; 8];
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn broadcast(limbs: &[i64; 8]) -> Vector {
+    let mut out = [_mm512_setzero_si512(); 8];
+    for (lane, limb) in out.iter_mut().zip(limbs) {
+        *lane = _mm512_set1_epi64(*limb);
+    }
+    out
+}
+
+/// Brings limbs, which may be negative or too large, back to 52 bits. The value
+/// itself must not be negative.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn carried(mut v: Vector) -> Vector {
+    let mask = _mm512_set1_epi64(MASK);
+    for i in 0..7 {
+        let carry = _mm512_srai_epi64::<52>(v[i]);
+        v[i] = _mm512_and_si512(v[i], mask);
+        v[i + 1] = _mm512_add_epi64(v[i + 1], carry);
+    }
+    v
+}
+
+/// a·b/R mod p, below 1.01·p; both with limbs of 52 bits and below 2^17·p.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn mul(a: &Vector, b: &Vector) -> Vector {
+    let zero = _mm512_setzero_si512();
+    let inverse = _mm512_set1_epi64(MINUS_P_INVERSE);
+    let p = broadcast(&P);
+    let mut t = [zero; 8];
+    for &digit in b {
+        for j in 0..8 {
+            t[j] = _mm512_madd52lo_epu64(t[j], a[j], digit);
+        }
+        // m·p cancels the lowest 52 bits.
+        let m = _mm512_madd52lo_epu64(zero, t[0], inverse);
+        for j in 0..8 {
+            t[j] = _mm512_madd52lo_epu64(t[j], m, p[j]);
+        }
+        let carry = _mm512_srli_epi64::<52>(t[0]);
+        for j in 0..7 {
+            t[j] = t[j + 1];
+        }
+        t[7] = zero;
+        t[0] = _mm512_add_epi64(t[0], carry);
+        for j in 0..8 {
+            t[j] = _mm512_madd52hi_epu64(t[j], a[j], digit);
+            t[j] = _mm512_madd52hi_epu64(t[j], m, p[j]);
+        }
+    }
+    carried(t)
+}
+
+/// Below 2.2·p, from limbs of 52 bits and a value below 2^384 (9.8·p).
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn trimmed(v: Vector) -> Vector {
+    let leading = _mm512_srli_epi64::<17>(v[7]);
+    let mut out = v;
+    for (limb, table) in out.iter_mut().zip(multiples()) {
+        *limb = _mm512_sub_epi64(*limb, _mm512_permutexvar_epi64(leading, table));
+    }
+    carried(out)
+}
+
+/// Limb i of the eight [`MULTIPLES`] of p.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn multiples() -> Vector {
+    const TABLE: [[i64; 8]; 8] = {
+        let mut table = [[0; 8]; 8];
+        let mut u = 0;
+        while u < 8 {
+            let mut carry = 0;
+            let mut limb = 0;
+            while limb < 8 {
+                let sum = P[limb] * MULTIPLES[u] as i64 + carry;
+                table[limb][u] = if limb < 7 { sum & MASK } else { sum };
+                carry = sum >> 52;
+                limb += 1;
+            }
+            u += 1;
+        }
+        table
+    };
+    let mut out = [_mm512_setzero_si512(); 8];
+    for (limb, [a, b, c, d, e, f, g, h]) in out.iter_mut().zip(TABLE) {
+        *limb = _mm512_setr_epi64(a, b, c, d, e, f, g, h);
+    }
+    out
+}
+
+/// Rows become columns.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn transposed(r: &Vector) -> Vector {
+    let mut half = [_mm512_setzero_si512(); 8];
+    for i in 0..4 {
+        half[i] = _mm512_unpacklo_epi64(r[2 * i], r[2 * i + 1]);
+        half[i + 4] = _mm512_unpackhi_epi64(r[2 * i], r[2 * i + 1]);
+    }
+    let mut out = [_mm512_setzero_si512(); 8];
+    for odd in 0..2 {
+        let [a, b, c, d] = [
+            half[4 * odd],
+            half[4 * odd + 1],
+            half[4 * odd + 2],
+            half[4 * odd + 3],
+        ];
+        let low = _mm512_shuffle_i64x2::<0x44>(a, b);
+        let high = _mm512_shuffle_i64x2::<0xee>(a, b);
+        let low2 = _mm512_shuffle_i64x2::<0x44>(c, d);
+        let high2 = _mm512_shuffle_i64x2::<0xee>(c, d);
+        out[odd] = _mm512_shuffle_i64x2::<0x88>(low, low2);
+        out[odd + 2] = _mm512_shuffle_i64x2::<0xdd>(low, low2);
+        out[odd + 4] = _mm512_shuffle_i64x2::<0x88>(high, high2);
+        out[odd + 6] = _mm512_shuffle_i64x2::<0xdd>(high, high2);
+    }
+    out
+}
+
+/// Six words of 64 bits to eight limbs of 52.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn unpacked(w: &[__m512i; 6]) -> Vector {
+    let mask = _mm512_set1_epi64(MASK);
+    let join = |low, high| _mm512_and_si512(_mm512_or_si512(low, high), mask);
+    [
+        _mm512_and_si512(w[0], mask),
+        join(_mm512_srli_epi64::<52>(w[0]), _mm512_slli_epi64::<12>(w[1])),
+        join(_mm512_srli_epi64::<40>(w[1]), _mm512_slli_epi64::<24>(w[2])),
+        join(_mm512_srli_epi64::<28>(w[2]), _mm512_slli_epi64::<36>(w[3])),
+        join(_mm512_srli_epi64::<16>(w[3]), _mm512_slli_epi64::<48>(w[4])),
+        _mm512_and_si512(_mm512_srli_epi64::<4>(w[4]), mask),
+        join(_mm512_srli_epi64::<56>(w[4]), _mm512_slli_epi64::<8>(w[5])),
+        _mm512_srli_epi64::<44>(w[5]),
+    ]
+}
+
+/// Eight limbs of 52 bits, of a value below 2^384, to six words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn packed(l: &Vector) -> [__m512i; 6] {
+    let join = |low, high| _mm512_or_si512(low, high);
+    [
+        join(l[0], _mm512_slli_epi64::<52>(l[1])),
+        join(_mm512_srli_epi64::<12>(l[1]), _mm512_slli_epi64::<40>(l[2])),
+        join(_mm512_srli_epi64::<24>(l[2]), _mm512_slli_epi64::<28>(l[3])),
+        join(_mm512_srli_epi64::<36>(l[3]), _mm512_slli_epi64::<16>(l[4])),
+        join(
+            join(_mm512_srli_epi64::<48>(l[4]), _mm512_slli_epi64::<4>(l[5])),
+            _mm512_slli_epi64::<56>(l[6]),
+        ),
+        join(_mm512_srli_epi64::<8>(l[6]), _mm512_slli_epi64::<44>(l[7])),
+    ]
+}
+
+/// The coordinates of eight points.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn load(points: [&G1Affine; LANES]) -> (Vector, Vector) {
+    let mut front = [_mm512_setzero_si512(); 8];
+    let mut back = [_mm512_setzero_si512(); 8];
+    for (i, point) in points.into_iter().enumerate() {
+        let words = std::ptr::from_ref(point).cast::<u64>();
+        // SAFETY: a point is twelve words; these are the first eight and the last.
+        unsafe {
+            front[i] = _mm512_loadu_si512(words.cast());
+            back[i] = _mm512_loadu_si512(words.add(4).cast());
+        }
+    }
+    let (front, back) = (transposed(&front), transposed(&back));
+    let [x0, x1, x2, x3, x4, x5, ..] = front;
+    let [_, _, y0, y1, y2, y3, y4, y5] = back;
+    (
+        unpacked(&[x0, x1, x2, x3, x4, x5]),
+        unpacked(&[y0, y1, y2, y3, y4, y5]),
+    )
+}
+
+/// Eight points from coordinates below 2^384.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn store(x: &Vector, y: &Vector) -> [G1Affine; LANES] {
+    let [x0, x1, x2, x3, x4, x5] = packed(x);
+    let [y0, y1, y2, y3, y4, y5] = packed(y);
+    let front = transposed(&[x0, x1, x2, x3, x4, x5, y0, y1]);
+    let back = transposed(&[x4, x5, y0, y1, y2, y3, y4, y5]);
+    let mut out = [G1Affine::default(); LANES];
+    for (i, point) in out.iter_mut().enumerate() {
+        let words = std::ptr::from_mut(point).cast::<u64>();
+        // SAFETY: a point is twelve words; these are the first eight and the
+        // last, which agree where they overlap.
+        unsafe {
+            _mm512_storeu_si512(words.cast(), front[i]);
+            _mm512_storeu_si512(words.add(4).cast(), back[i]);
+        }
+    }
+    out
+}
+
+/// What is left of a value below 3p in blst's words.
+fn reduced(mut value: Fp) -> Fp {
+    const WORDS: [u64; 6] = [
+        0xb9fe_ffff_ffff_aaab,
+        0x1eab_fffe_b153_ffff,
+        0x6730_d2a0_f6b0_f624,
+        0x6477_4b84_f385_12bf,
+        0x4b1b_a7b6_434b_acd7,
+        0x1a01_11ea_397f_e69a,
+    ];
+    loop {
+        let mut less = Fp::default();
+        let mut borrow = false;
+        for ((out, a), b) in less.l.iter_mut().zip(value.l).zip(WORDS) {
+            let (once, first) = a.overflowing_sub(b);
+            let (twice, second) = once.overflowing_sub(u64::from(borrow));
+            (*out, borrow) = (twice, first || second);
+        }
+        if borrow {
+            return value;
+        }
+        value = less;
+    }
+}
+
+/// Eight elements in blst's form, from values below 2^17·p.
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn to_blst(v: &Vector) -> [Fp; LANES] {
+    let plain = mul(v, &broadcast(&TO_BLST));
+    store(&plain, &plain).map(|point| reduced(point.x))
+}
+
+/// The opposite of [`to_blst`].
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn from_blst(values: &[Fp; LANES]) -> Vector {
+    let points = values.map(|x| G1Affine { x, y: x });
+    mul(&load(points.each_ref()).0, &broadcast(&FROM_BLST))
+}
+
+/// What eight additions keep between the two passes.
+#[derive(Clone, Copy)]
+struct Group {
+    x: Vector,
+    y: Vector,
+    /// x₂ − x₁ + 3p: the slope's denominator.
+    dx: Vector,
+    /// y₂ − y₁ + 3p: its numerator.
+    dy: Vector,
+    /// The product of the block's denominators up to and with this one.
+    product: Vector,
+}
+
+/// The first pass for up to eight pairs; missing ones repeat the last.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn first_pass(source: &[G1Affine], pairs: &[Pair]) -> Group {
+    let last = pairs.len() - 1;
+    let pick = |i: usize| pairs[if i < last { i } else { last }];
+    let (mut signs_a, mut signs_b): (__mmask8, __mmask8) = (0, 0);
+    let mut a = [&source[0]; LANES];
+    let mut b = a;
+    for i in 0..LANES {
+        let pair = pick(i);
+        a[i] = &source[(pair.a >> 1) as usize];
+        b[i] = &source[(pair.b >> 1) as usize];
+        signs_a |= ((pair.a & 1) as u8) << i;
+        signs_b |= ((pair.b & 1) as u8) << i;
+    }
+    let (x, mut y) = load(a);
+    let (x2, mut y2) = load(b);
+    let p3 = broadcast(&P3);
+    let mut dx = x;
+    let mut dy = y;
+    for i in 0..8 {
+        y[i] = _mm512_mask_sub_epi64(y[i], signs_a, p3[i], y[i]);
+        y2[i] = _mm512_mask_sub_epi64(y2[i], signs_b, p3[i], y2[i]);
+        dx[i] = _mm512_add_epi64(_mm512_sub_epi64(x2[i], x[i]), p3[i]);
+        dy[i] = _mm512_add_epi64(_mm512_sub_epi64(y2[i], y[i]), p3[i]);
+    }
+    let dx = carried(dx);
+    Group {
+        x,
+        y,
+        dx,
+        dy: carried(dy),
+        product: dx,
+    }
+}
+
+/// The sums of a group, given the inverses of its denominators.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn second_pass(group: &Group, inverse: &Vector) -> [G1Affine; LANES] {
+    let slope = mul(&group.dy, inverse);
+    let p3 = broadcast(&P3);
+    let mut x = mul(&slope, &slope);
+    for i in 0..8 {
+        // λ² − x₁ − x₂ + 6p, where x₂ = x₁ + dx − 3p.
+        let twice = _mm512_add_epi64(group.x[i], group.x[i]);
+        let off = _mm512_sub_epi64(_mm512_sub_epi64(x[i], twice), group.dx[i]);
+        let p9 = _mm512_add_epi64(_mm512_add_epi64(p3[i], p3[i]), p3[i]);
+        x[i] = _mm512_add_epi64(off, p9);
+    }
+    let x = trimmed(carried(x));
+    let mut back = x;
+    for i in 0..8 {
+        back[i] = _mm512_add_epi64(_mm512_sub_epi64(group.x[i], x[i]), p3[i]);
+    }
+    let mut y = mul(&slope, &carried(back));
+    for i in 0..8 {
+        y[i] = _mm512_add_epi64(_mm512_sub_epi64(y[i], group.y[i]), p3[i]);
+    }
+    store(&x, &trimmed(carried(y)))
+}
+
+/// Chains the products of a block; the last one covers all.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn chain(groups: &mut [Group]) {
+    for i in 1..groups.len() {
+        groups[i].product = mul(&groups[i - 1].product, &groups[i].dx);
+    }
+}
+
+/// Puts one in the place of zero denominators; says where.
+#[cold]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn set_aside(groups: &mut [Group]) -> Vec<usize> {
+    let one = broadcast(&ONE);
+    let mut found = Vec::new();
+    for (g, group) in groups.iter_mut().enumerate() {
+        let mut zeros: __mmask8 = 0;
+        for (lane, value) in to_blst(&group.dx).iter().enumerate() {
+            if field::is_zero(value) {
+                zeros |= 1 << lane;
+                found.push(g * LANES + lane);
+            }
+        }
+        for i in 0..8 {
+            group.dx[i] = _mm512_mask_blend_epi64(zeros, group.dx[i], one[i]);
+        }
+        group.product = group.dx;
+    }
+    found
+}
+
+/// One inversion for eight values, none of them zero.
+fn inverses(values: &[Fp; LANES]) -> [Fp; LANES] {
+    let mut out = *values;
+    for i in 1..LANES {
+        out[i] = field::mul(&out[i - 1], &values[i]);
+    }
+    let mut inverse = field::invert(&out[LANES - 1]);
+    for i in (1..LANES).rev() {
+        out[i] = field::mul(&inverse, &out[i - 1]);
+        inverse = field::mul(&inverse, &values[i]);
+    }
+    out[0] = inverse;
+    out
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn add_block(
+    source: &[G1Affine],
+    pairs: &[Pair],
+    out: &mut [G1Affine],
+    groups: &mut Vec<Group>,
+    infinite: &mut Vec<u32>,
+) {
+    groups.clear();
+    for eight in pairs.chunks(LANES) {
+        groups.push(first_pass(source, eight));
+    }
+    chain(groups);
+    let mut exceptions = Vec::new();
+    let mut totals = to_blst(&groups[groups.len() - 1].product);
+    if totals.iter().any(field::is_zero) {
+        exceptions = set_aside(groups);
+        chain(groups);
+        totals = to_blst(&groups[groups.len() - 1].product);
+    }
+    let mut inverse = from_blst(&inverses(&totals));
+    for (g, eight) in pairs.chunks(LANES).enumerate().rev() {
+        let group = &groups[g];
+        let own = match g.checked_sub(1) {
+            Some(before) => mul(&inverse, &groups[before].product),
+            None => inverse,
+        };
+        inverse = mul(&inverse, &group.dx);
+        for (pair, sum) in eight.iter().zip(second_pass(group, &own)) {
+            out[pair.to as usize] = sum;
+        }
+    }
+    // Lanes that repeat the last pair are no pairs of their own.
+    for at in exceptions.into_iter().filter(|at| *at < pairs.len()) {
+        let pair = pairs[at];
+        // Signs first: they mean the same in both forms only after leaving.
+        let both = [pair.a, pair.b].map(|code| source[(code >> 1) as usize]);
+        let plain = convert(both.to_vec(), &TO_BLST, true);
+        let a = signed(&plain[..1], pair.a & 1);
+        let b = signed(&plain[1..], pair.b & 1);
+        match engine::add_one(&a, &b) {
+            Some(sum) => {
+                let entered = convert(vec![sum], &FROM_BLST, false);
+                out[pair.to as usize] = entered[0];
+            }
+            None => infinite.push(pair.to),
+        }
+    }
+}
+
+/// Multiplies every coordinate with a constant; `fully` reduces the results.
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn convert(mut points: Vec<G1Affine>, by: &[i64; 8], fully: bool) -> Vec<G1Affine> {
+    let by = broadcast(by);
+    for eight in points.chunks_mut(LANES) {
+        let mut full = [eight[0]; LANES];
+        full[..eight.len()].copy_from_slice(eight);
+        let (x, y) = load(full.each_ref());
+        let results = store(&mul(&x, &by), &mul(&y, &by));
+        for (point, result) in eight.iter_mut().zip(results) {
+            *point = result;
+            if fully {
+                point.x = reduced(point.x);
+                point.y = reduced(point.y);
+            }
+        }
+    }
+    points
+}
+
+/// Whether this CPU has what the rest of the module needs.
+pub(crate) fn supported() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")
+}
+
+fn require() {
+    assert!(supported(), "the wide engine is only offered where it runs");
+}
+
+/// See [`Engine::enter`](crate::engine::Engine::enter).
+pub(crate) fn enter(points: Vec<G1Affine>) -> Vec<G1Affine> {
+    require();
+    // SAFETY: the instructions are there.
+    unsafe { convert(points, &FROM_BLST, false) }
+}
+
+/// See [`Engine::leave`](crate::engine::Engine::leave).
+pub(crate) fn leave(points: Vec<G1Affine>) -> Vec<G1Affine> {
+    require();
+    // SAFETY: the instructions are there.
+    unsafe { convert(points, &TO_BLST, true) }
+}
+
+/// See [`Engine::add_pairs`](crate::engine::Engine::add_pairs).
+pub(crate) fn add_pairs(source: &[G1Affine], pairs: &[Pair], out: &mut [G1Affine]) -> Vec<u32> {
+    require();
+    let mut infinite = Vec::new();
+    let mut groups = Vec::with_capacity(GROUPS.min(pairs.len().div_ceil(LANES)));
+    for block in pairs.chunks(GROUPS * LANES) {
+        // SAFETY: the instructions are there.
+        unsafe { add_block(source, block, out, &mut groups, &mut infinite) };
+    }
+    infinite
+}
