@@ -130,34 +130,50 @@ fn carried(mut v: Vector) -> Vector {
 }
 
 /// a·b/R mod p, below 1.01·p; both with limbs of 52 bits and below 2^17·p.
-#[inline]
+///
+/// The rounds are written out: as a loop, the sums' rotation through registers
+/// costs as much again. One copy of the code, because many would not fit the
+/// instruction cache.
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn mul(a: &Vector, b: &Vector) -> Vector {
+    let [b0, b1, b2, b3, b4, b5, b6, b7] = *b;
+    let t = round([_mm512_setzero_si512(); 8], a, b0);
+    let t = round(t, a, b1);
+    let t = round(t, a, b2);
+    let t = round(t, a, b3);
+    let t = round(t, a, b4);
+    let t = round(t, a, b5);
+    let t = round(t, a, b6);
+    carried(round(t, a, b7))
+}
+
+/// One round of a multiplication: (t + a·digit + m·p) / 2^52, where m makes the
+/// division exact.
+#[inline(always)]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn round(mut t: Vector, a: &Vector, digit: __m512i) -> Vector {
     let zero = _mm512_setzero_si512();
-    let inverse = _mm512_set1_epi64(MINUS_P_INVERSE);
     let p = broadcast(&P);
-    let mut t = [zero; 8];
-    for &digit in b {
-        for j in 0..8 {
-            t[j] = _mm512_madd52lo_epu64(t[j], a[j], digit);
-        }
-        // m·p cancels the lowest 52 bits.
-        let m = _mm512_madd52lo_epu64(zero, t[0], inverse);
-        for j in 0..8 {
-            t[j] = _mm512_madd52lo_epu64(t[j], m, p[j]);
-        }
-        let carry = _mm512_srli_epi64::<52>(t[0]);
-        for j in 0..7 {
-            t[j] = t[j + 1];
-        }
-        t[7] = zero;
-        t[0] = _mm512_add_epi64(t[0], carry);
-        for j in 0..8 {
-            t[j] = _mm512_madd52hi_epu64(t[j], a[j], digit);
-            t[j] = _mm512_madd52hi_epu64(t[j], m, p[j]);
-        }
+    t[0] = _mm512_madd52lo_epu64(t[0], a[0], digit);
+    let m = _mm512_madd52lo_epu64(zero, t[0], _mm512_set1_epi64(MINUS_P_INVERSE));
+    for j in 1..8 {
+        t[j] = _mm512_madd52lo_epu64(t[j], a[j], digit);
     }
-    carried(t)
+    t[0] = _mm512_madd52lo_epu64(t[0], m, p[0]);
+    let carry = _mm512_srli_epi64::<52>(t[0]);
+    let mut next = [t[1], t[2], t[3], t[4], t[5], t[6], t[7], zero];
+    next[0] = _mm512_add_epi64(next[0], carry);
+    for j in 0..8 {
+        next[j] = _mm512_madd52hi_epu64(next[j], a[j], digit);
+    }
+    for j in 1..8 {
+        next[j - 1] = _mm512_madd52lo_epu64(next[j - 1], m, p[j]);
+    }
+    for j in 0..8 {
+        next[j] = _mm512_madd52hi_epu64(next[j], m, p[j]);
+    }
+    next
 }
 
 /// Below 2.2·p, from limbs of 52 bits and a value below 2^384 (9.8·p).
