@@ -47,7 +47,7 @@ impl<'s> CommitmentBuilder<'s> {
             let sum = self.setup.commit(position, values, NonZeroUsize::MIN);
             self.last = curve::g1_add(&self.last, &sum);
             self.len += now.len();
-            if self.len % CHUNK_LEN == 0 {
+            if self.len.is_multiple_of(CHUNK_LEN) {
                 self.full.push(Commitment::from_sum(&self.last));
                 self.last = G1::default();
             }
@@ -69,7 +69,7 @@ impl<'s> CommitmentBuilder<'s> {
     /// The commitment to what was appended so far.
     pub fn commitment(&self) -> Result<TraceCommitment, KzgError> {
         let mut chunks = self.full.clone();
-        if self.len % CHUNK_LEN != 0 {
+        if !self.len.is_multiple_of(CHUNK_LEN) {
             chunks.push(Commitment::from_sum(&self.last));
         }
         TraceCommitment::new(chunks).map_err(|_| KzgError::EmptyTrace)

@@ -47,8 +47,8 @@ static G2_MONOMIAL: &[u8] = include_bytes!("../setup/g2_monomial.bin");
 const SMALL_POINTS: usize = 256;
 /// 256 points × 32 rows × 96 bytes = 0.8 MB, ready in some 30 ms.
 const SMALL_WINDOW: usize = 8;
-/// 4,096 points × 22 rows × 96 bytes = 8.7 MB, ready in under a second.
-const LARGE_WINDOW: usize = 12;
+/// 4,096 points × 20 rows × 96 bytes = 7.9 MB, ready in half a second.
+const LARGE_WINDOW: usize = 13;
 
 /// A full setup for polynomials of degree below 4,096.
 pub struct Setup {
@@ -152,7 +152,7 @@ impl Setup {
     }
 
     /// Builds the tables for committing now (they are built on first use
-    /// otherwise): 0.8 MB for up to 256 elements, 8.7 MB more for longer traces.
+    /// otherwise): 0.8 MB for up to 256 elements, 7.9 MB more for longer traces.
     pub fn warm_up(&self, elements: usize) {
         self.table_for(elements.min(CHUNK_LEN));
     }

@@ -7,13 +7,13 @@
 //!   good, which counts as failure. Rightly so: multiples of a point of order r
 //!   by less than 2^64 are never infinity nor each other's equals.
 
-use super::{
-    LANES, ONE, P, Vector, broadcast, carried, load, mul, reduced, require, store, to_blst,
-};
+use std::arch::x86_64::{_mm512_add_epi64, _mm512_set1_epi64, _mm512_sub_epi64};
+
+use super::vector::{ONE, P, Vector, broadcast, carried, load, mul, reduced, store, to_blst};
+use super::{LANES, require};
 use crate::curve::G1Affine;
 use crate::error::Malformed;
 use crate::field::{self, Fp};
-use std::arch::x86_64::{_mm512_add_epi64, _mm512_set1_epi64, _mm512_sub_epi64};
 
 /// 2^832 mod p: times this, a plain integer becomes R = 2^416.
 const R_SQUARED: [i64; 8] = [
