@@ -16,6 +16,9 @@ use super::prepared::{Form, Prepared};
 use super::split::{self, Shared};
 use super::{Kernels, depthwise, scratch};
 
+/// Multiply-adds, or numbers moved, that are worth another thread.
+const WORTH: usize = if cfg!(test) { 1 << 8 } else { 1 << 17 };
+
 /// A convolution's sizes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conv {
@@ -74,7 +77,7 @@ impl Conv {
         let images = self.batch * self.groups;
         let out = Shared::new(out);
         let work = images.saturating_mul(inner).saturating_mul(k);
-        let parts = split::threads().min(images).min(work >> 15).max(1);
+        let parts = split::threads().min(images).min(work / WORTH).max(1);
         split::run(parts, &|part| {
             let planes_len = self.channels * l.len + SLACK;
             scratch::with(planes_len + wide, |buffer| {
@@ -118,7 +121,7 @@ impl Conv {
                     let planes = Shared::new(&mut *planes);
                     let parts = split::threads()
                         .min(self.channels)
-                        .min(x.len() >> 13)
+                        .min(x.len() / WORTH)
                         .max(1);
                     split::run(parts, &|part| {
                         for c in split::share(self.channels, parts, part) {

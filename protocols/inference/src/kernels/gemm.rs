@@ -33,7 +33,7 @@ const KC_DIRECT: usize = 16;
 /// How far ahead of use the right operand is fetched, rows of k.
 const AHEAD: usize = 12;
 /// Multiply-adds that are worth another thread.
-const WORTH: usize = if cfg!(test) { 1 << 8 } else { 1 << 17 };
+const WORTH: usize = if cfg!(test) { 1 << 8 } else { 1 << 20 };
 
 /// An operand: k rows of columns, the left one given transposed.
 #[derive(Clone, Copy)]

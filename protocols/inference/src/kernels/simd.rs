@@ -155,7 +155,7 @@ multiversion! {
 }
 
 /// Elements that are worth another thread.
-const WORTH: usize = if cfg!(test) { 16 } else { 1 << 13 };
+const WORTH: usize = if cfg!(test) { 16 } else { 1 << 15 };
 
 /// Parts for an elementwise loop over `len`.
 pub(crate) fn parts(len: usize) -> usize {

@@ -143,7 +143,7 @@ pub(crate) fn run(parts: usize, f: &(dyn Fn(usize) + Sync)) {
     struct Wait<'a>(&'a Office);
     impl Drop for Wait<'_> {
         fn drop(&mut self) {
-            for _ in 0..2000 {
+            for _ in 0..500 {
                 if self.0.busy.load(Ordering::Acquire) == 0 {
                     break;
                 }
