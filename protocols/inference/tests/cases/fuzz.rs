@@ -175,8 +175,11 @@ fn attempt(bytes: &[u8], given: &[(String, Tensor)]) -> (bool, bool) {
     (true, out.is_ok())
 }
 
+/// A model and its inputs.
+type Seed = (Vec<u8>, Vec<(String, Tensor)>);
+
 /// Small models with their inputs.
-fn seeds() -> Vec<(Vec<u8>, Vec<(String, Tensor)>)> {
+fn seeds() -> Vec<Seed> {
     let own = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated")).to_path_buf();
     let mut all = Vec::new();
     for root in [Some(own), vectors("onnx")].into_iter().flatten() {

@@ -24,22 +24,26 @@ fn add(bytes: isize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size() as isize);
+        // SAFETY: passed on from our caller, who keeps this contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         add(layout.size() as isize);
+        // SAFETY: passed on from our caller, who keeps this contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         add(-(layout.size() as isize));
+        // SAFETY: passed on from our caller, who keeps this contract.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // Both may be there at once.
         add(size as isize);
+        // SAFETY: passed on from our caller, who keeps this contract.
         let to = unsafe { System.realloc(at, layout, size) };
         add(-(layout.size() as isize));
         to
