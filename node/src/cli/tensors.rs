@@ -371,7 +371,7 @@ mod tests {
             (json!({"shape": [2], "data": [1]}), "1 elements"),
             (json!({"shape": [1], "data": [1], "size": 1}), "`size`"),
             (json!({"shape": [1], "data": ["x"]}), "element 0"),
-            (json!({"shape": [1], "dtype": "f64", "data": [1]}), "f64"),
+            (json!({"shape": [1], "dtype": "f128", "data": [1]}), "f128"),
             (
                 json!({"shape": [1], "dtype": "u8", "data": [256]}),
                 "element 0",
