@@ -127,6 +127,8 @@
 
 mod anchors;
 mod appraisal;
+#[cfg(all(feature = "attester", target_os = "linux"))]
+pub mod attester;
 mod binding;
 mod canonical;
 mod chain;

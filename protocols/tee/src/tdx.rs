@@ -90,22 +90,31 @@ pub(crate) fn appraise(
         return Err(Refusal::PceIdMismatch);
     }
 
+    // As a rule one certificate signs both texts, and the list's author is the authority in
+    // the quote: what is the same is read and checked once.
     let info_signer_der = issuer_of(parts.tcb_info.chain, root_der, 3)?;
-    let identity_signer_der = issuer_of(parts.qe_identity.chain, root_der, 4)?;
+    let identity_signer_der = if parts.qe_identity.chain == parts.tcb_info.chain {
+        info_signer_der.clone()
+    } else {
+        issuer_of(parts.qe_identity.chain, root_der, 4)?
+    };
     let list_author_der = issuer_of(parts.pck_crl_chain, root_der, 5)?;
     let info_signer = Link::parse(&info_signer_der, 3, SHAPE)?;
-    let identity_signer = Link::parse(&identity_signer_der, 4, SHAPE)?;
-    let list_author = Link::parse(&list_author_der, 5, SHAPE)?;
+    let other_signer = other(&identity_signer_der, &info_signer, 4)?;
+    let identity_signer = other_signer.as_ref().unwrap_or(&info_signer);
+    let other_author = other(&list_author_der, &authority, 5)?;
     let pck_line = [&root, &authority, &pck];
     line::check(&pck_line, at, LeafUsage::Stated)?;
     line::check(&[&root, &info_signer], at, LeafUsage::Stated)?;
-    line::check(&[&root, &identity_signer], at, LeafUsage::Stated)?;
+    if let Some(signer) = &other_signer {
+        line::check(&[&root, signer], at, LeafUsage::Stated)?;
+    }
 
     let root_list = Crl::parse(parts.root_ca_crl, "root", Scheme::EcdsaP256)?;
     root_list.check(&root, at, policy.tdx.least_root_crl_number)?;
     let pck_list = Crl::parse(parts.pck_crl, "PCK", Scheme::EcdsaP256)?;
     pck_list.check(&authority, at, policy.tdx.least_pck_crl_number)?;
-    for link in [&root, &authority, &info_signer, &identity_signer] {
+    for link in [&root, &authority, &info_signer, identity_signer] {
         root_list.check_absent(link)?;
     }
     pck_list.check_absent(&pck)?;
@@ -121,20 +130,21 @@ pub(crate) fn appraise(
 
     line::signatures(&pck_line)?;
     line::signatures(&[&root, &info_signer])?;
-    if identity_signer.der != info_signer.der {
-        line::signatures(&[&root, &identity_signer])?;
+    if let Some(signer) = &other_signer {
+        line::signatures(&[&root, signer])?;
     }
-    if list_author.der != authority.der {
+    if let Some(author) = &other_author {
         // The same authority under another certificate, as after a renewal.
-        line::check(&[&root, &list_author, &pck], at, LeafUsage::Stated)?;
-        line::signatures(&[&root, &list_author])?;
-        root_list.check_absent(&list_author)?;
-        pck_list.check(&list_author, at, policy.tdx.least_pck_crl_number)?;
+        line::check(&[&root, author, &pck], at, LeafUsage::Stated)?;
+        line::signatures(&[&root, author])?;
+        root_list.check_absent(author)?;
+        pck_list.check(author, at, policy.tdx.least_pck_crl_number)?;
     }
+    let list_author = other_author.as_ref().unwrap_or(&authority);
     root_list.check_signature(&root)?;
-    pck_list.check_signature(&list_author)?;
+    pck_list.check_signature(list_author)?;
     check_json(&info_signer, parts.tcb_info, TCB_INFO)?;
-    check_json(&identity_signer, parts.qe_identity, QE_IDENTITY)?;
+    check_json(identity_signer, parts.qe_identity, QE_IDENTITY)?;
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pck.key())
         .verify(quote.qe.bytes, &quote.qe_signature)
         .map_err(|_| Refusal::QeReportSignature)?;
@@ -155,7 +165,7 @@ pub(crate) fn appraise(
     )?;
     quote.td.check_service_td(&policy.tdx)?;
 
-    let certificates = [&root, &authority, &pck, &info_signer, &identity_signer];
+    let certificates = [&root, &authority, &pck, &info_signer, identity_signer];
     let ends = [
         line::not_after(&certificates),
         list_author.not_after,
@@ -232,6 +242,17 @@ fn issuer_of(text: &[u8], root: &[u8], position: usize) -> Result<Vec<u8>, Refus
         return Err(Refusal::RootNotPinned);
     }
     Ok(issuer)
+}
+
+/// The certificate, where it is another than `known`.
+fn other<'a>(
+    der: &'a [u8],
+    known: &Link<'_>,
+    position: usize,
+) -> Result<Option<Link<'a>>, Refusal> {
+    (der != known.der)
+        .then(|| Link::parse(der, position, SHAPE))
+        .transpose()
 }
 
 /// Whether a text is signed by its signer.
