@@ -21,11 +21,12 @@ mod decode;
 mod vector;
 
 use std::arch::x86_64::{
-    __mmask8, _mm512_add_epi64, _mm512_mask_blend_epi64, _mm512_mask_sub_epi64, _mm512_sub_epi64,
+    __mmask8, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi64, _mm512_mask_blend_epi64,
+    _mm512_mask_sub_epi64, _mm512_sub_epi64,
 };
 
 use crate::curve::G1Affine;
-use crate::engine::{self, Pair, signed};
+use crate::engine::{self, Code, Pair, signed};
 use crate::field::{self, Fp};
 pub(crate) use decode::decode;
 use vector::{
@@ -35,6 +36,8 @@ use vector::{
 
 /// Elements handled together.
 const LANES: usize = 8;
+/// How many groups ahead points are fetched.
+const AHEAD: usize = 4;
 /// Groups of eight additions that share one inversion.
 const GROUPS: usize = 128;
 
@@ -49,6 +52,17 @@ struct Group {
     dy: Vector,
     /// The product of the block's denominators up to and with this one.
     product: Vector,
+}
+
+/// Asks for a point that will soon be needed: a large table lies far away.
+#[inline]
+fn fetch(source: &[G1Affine], code: Code) {
+    let words = std::ptr::from_ref(&source[(code >> 1) as usize]).cast::<i8>();
+    // SAFETY: hints; both addresses are inside the point.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(words);
+        _mm_prefetch::<_MM_HINT_T0>(words.add(64));
+    }
 }
 
 /// The first pass for up to eight pairs; missing ones repeat the last.
@@ -169,7 +183,11 @@ fn add_block(
     infinite: &mut Vec<u32>,
 ) {
     groups.clear();
-    for eight in pairs.chunks(LANES) {
+    for (g, eight) in pairs.chunks(LANES).enumerate() {
+        for pair in pairs.iter().skip((g + AHEAD) * LANES).take(LANES) {
+            fetch(source, pair.a);
+            fetch(source, pair.b);
+        }
         groups.push(first_pass(source, eight));
     }
     chain(groups);

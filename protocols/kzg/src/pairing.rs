@@ -5,7 +5,7 @@
 //! computed once ([`Lines`]); evaluating one at a G1 point is four
 //! multiplications. All pairs of a product run through one loop, so that its 62
 //! squarings are paid once and not once a pair, and one final exponentiation
-//! decides. docs/decisions/0013 has the measurements.
+//! decides. docs/decisions/0014 has the measurements.
 
 use blst::{blst_fp6, blst_fp12};
 
