@@ -3,10 +3,12 @@
 
 mod attention;
 mod deconv;
+mod detect;
 mod norm;
 mod pool;
 mod resize;
 mod rotary;
+mod sample;
 mod taps;
 
 use super::registry::{ANY, FLOAT, SupportedOperator, own, wide};
@@ -27,5 +29,9 @@ pub(super) static OPERATORS: &[SupportedOperator] = &[
     wide("Attention", 23, FLOAT, attention::build),
     wide("RotaryEmbedding", 23, FLOAT, rotary::build),
     own("TensorScatter", 24, ANY, rotary::scatter),
+    wide("GridSample", 16, FLOAT, sample::grid_sample),
+    wide("AffineGrid", 20, FLOAT, sample::affine_grid),
+    wide("RoiAlign", 10, FLOAT, detect::roi_align),
+    own("NonMaxSuppression", 10, "f32", detect::suppression),
     wide("LRN", 1, FLOAT, norm::lrn),
 ];

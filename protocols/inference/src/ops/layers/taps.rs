@@ -151,7 +151,7 @@ pub(super) struct Taps {
 }
 
 /// Keys' cubic kernel.
-fn keys(d: f64, a: f64) -> f64 {
+pub(super) fn keys(d: f64, a: f64) -> f64 {
     let d = d.abs();
     if d <= 1.0 {
         ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0
