@@ -47,7 +47,8 @@ pub(super) fn binary(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
         "Mod" if node.flag("fmod", false)? => Binary::Fmod,
         _ => Binary::Mod,
     };
-    ok(BinaryOp(op))
+    // Mod came later than the change of broadcasting.
+    super::legacy::aligned(node, Arc::new(BinaryOp(op)))
 }
 
 impl Operator for BinaryOp {

@@ -213,6 +213,10 @@ struct Gemm {
 
 pub(super) fn gemm(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(2, 3, 1)?;
+    // C broadcasts in every version.
+    if node.version < 7 {
+        node.flag("broadcast", false)?;
+    }
     ok(Gemm {
         alpha: node.float("alpha", 1.0)?,
         beta: node.float("beta", 1.0)?,

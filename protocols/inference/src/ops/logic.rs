@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::arith::broadcast_plan;
+use super::legacy::aligned;
 use super::registry::ok;
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, single};
 use crate::gas;
@@ -23,13 +24,14 @@ enum Compare {
 
 pub(super) fn compare(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(2, 2, 1)?;
-    ok(match node.op {
+    let op = match node.op {
         "Equal" => Compare::Equal,
         "Less" => Compare::Less,
         "LessOrEqual" => Compare::LessOrEqual,
         "Greater" => Compare::Greater,
         _ => Compare::GreaterOrEqual,
-    })
+    };
+    aligned(node, Arc::new(op))
 }
 
 impl Operator for Compare {
@@ -81,11 +83,12 @@ enum Logic {
 
 pub(super) fn logic(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(2, 2, 1)?;
-    ok(match node.op {
+    let op = match node.op {
         "And" => Logic::And,
         "Or" => Logic::Or,
         _ => Logic::Xor,
-    })
+    };
+    aligned(node, Arc::new(op))
 }
 
 impl Operator for Logic {

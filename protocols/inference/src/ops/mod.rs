@@ -20,6 +20,7 @@ mod gather_nd;
 mod half;
 mod layers;
 mod layout;
+mod legacy;
 mod linear;
 mod logic;
 mod loss;

@@ -198,6 +198,11 @@ pub(super) fn identity(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError>
         return ok(Identity { mask: false });
     }
     // Dropout at inference is the identity; a training_mode input is refused.
+    if node.inputs > 2 {
+        return Err(BuildError::Unsupported(
+            "dropout that can train: it is random",
+        ));
+    }
     node.arity(1, 2, 2)?;
     node.ignore("seed");
     node.ignore("ratio");

@@ -89,6 +89,14 @@ pub enum ModelError {
     /// An input or output without a supported tensor type.
     #[error("signature of `{0}`: no supported tensor type or bad dimension")]
     Signature(String),
+    /// An input or output of an element type that this crate does not have.
+    #[error("`{name}` is a tensor of {kind}, which is not supported")]
+    ElementType {
+        /// The value's name.
+        name: String,
+        /// ONNX's name of the type.
+        kind: &'static str,
+    },
     /// Something that this crate does not have.
     #[error("not supported: {0}")]
     Unsupported(&'static str),
@@ -118,7 +126,9 @@ impl ModelError {
             ModelError::Constant { error, .. } => {
                 matches!(error, PbError::DType(_) | PbError::External)
             }
-            ModelError::Signature(_) | ModelError::Unsupported(_) => true,
+            ModelError::Signature(_)
+            | ModelError::ElementType { .. }
+            | ModelError::Unsupported(_) => true,
             _ => false,
         }
     }

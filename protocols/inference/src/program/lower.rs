@@ -22,7 +22,7 @@ use crate::onnx::{
     ValueInfoProto, tensor_shape_proto::dimension::Value as DimValue,
     type_proto::Value as TypeValue,
 };
-use crate::tensor::{DType, MAX_RANK, Tensor};
+use crate::tensor::{DType, MAX_RANK, Tensor, type_name};
 
 /// Newest operator set understood.
 const OPSET_MAX: i64 = 26;
@@ -162,9 +162,22 @@ impl Lowering<'_> {
                 return Err(ModelError::TooMany("inputs"));
             }
             let id = self.value();
+            let code = match &proto.r#type {
+                Some(TypeProto {
+                    value: Some(TypeValue::TensorType(t)),
+                }) => t.elem_type,
+                _ => None,
+            };
             let info = self.signature(proto, id)?;
             if info.dtype.is_none() {
-                self.tolerate(ModelError::Signature(info.name.clone()))?;
+                let name = info.name.clone();
+                self.tolerate(match code {
+                    Some(code) => ModelError::ElementType {
+                        name,
+                        kind: type_name(code),
+                    },
+                    None => ModelError::Signature(name),
+                })?;
             }
             self.names.define(info.name.clone(), Def::Value(id))?;
             inputs.push(info);
