@@ -1,4 +1,4 @@
-//! Published and generated vectors, judged case by case.
+//! Published and generated vectors, judged case by case; prints a count per set.
 //!
 //! Reads `$AETHER_VECTORS/kzg` (by default `../shared/vectors` beside the
 //! workspace). Without them the test says so and passes, unless
@@ -22,6 +22,60 @@ const CELL_SETS: [&str; 5] = [
     "verify_cell_kzg_proof_batch",
     "compute_verify_cell_kzg_proof_batch_challenge",
 ];
+
+/// The families, by the names that `cargo test --test vectors NAME` picks.
+const FAMILIES: [(&str, fn()); 3] = [
+    (
+        "eip4844_functions_agree_with_the_reference_tests",
+        eip4844_functions_agree_with_the_reference_tests,
+    ),
+    (
+        "bls_functions_agree_with_the_reference_tests",
+        bls_functions_agree_with_the_reference_tests,
+    ),
+    (
+        "generated_cases_have_their_expected_verdicts",
+        generated_cases_have_their_expected_verdicts,
+    ),
+];
+
+/// Without the usual harness, which would swallow the counts of what passes.
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let list = arguments.iter().any(|a| a == "--list");
+    // Options of the usual harness mean nothing here, nor do their values.
+    const WITH_VALUE: [&str; 7] = [
+        "--test-threads",
+        "--skip",
+        "--format",
+        "--color",
+        "--logfile",
+        "--shuffle-seed",
+        "-Z",
+    ];
+    let picked: Vec<&String> = arguments
+        .iter()
+        .enumerate()
+        .filter(|(at, word)| {
+            let value = at
+                .checked_sub(1)
+                .is_some_and(|before| WITH_VALUE.contains(&arguments[before].as_str()));
+            !word.starts_with('-') && !value
+        })
+        .map(|(_, word)| word)
+        .collect();
+    for (name, run) in FAMILIES {
+        if !list && !picked.is_empty() && !picked.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
+        if list {
+            println!("{name}: test");
+        } else {
+            println!("\n{name}");
+            run();
+        }
+    }
+}
 
 fn required() -> bool {
     std::env::var("AETHER_VECTORS_REQUIRED").is_ok_and(|v| v == "1")
@@ -190,7 +244,6 @@ fn eip4844_case(function: &str, input: &Value) -> Option<Value> {
     })
 }
 
-#[test]
 fn eip4844_functions_agree_with_the_reference_tests() {
     let Some(root) = vectors() else { return };
     let mut tally = Tally::default();
@@ -334,7 +387,6 @@ fn bls_case(set: &str, input: &Value) -> Option<Value> {
     })
 }
 
-#[test]
 fn bls_functions_agree_with_the_reference_tests() {
     let Some(root) = vectors() else { return };
     let mut tally = Tally::default();
@@ -371,7 +423,6 @@ fn generated(root: &Path, name: &str) -> Vec<Value> {
     yaml(&path)["cases"].as_sequence().unwrap().clone()
 }
 
-#[test]
 fn generated_cases_have_their_expected_verdicts() {
     let Some(root) = vectors() else { return };
     let mut tally = Tally::default();
