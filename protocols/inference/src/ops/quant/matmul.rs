@@ -27,7 +27,7 @@ fn fits(parameter: &[usize], matrix: &[usize], contracted: usize) -> bool {
     if n < 2 {
         return false;
     }
-    let kept = matrix[n - 3 + contracted];
+    let kept = matrix[n + contracted - 3];
     let mut full = matrix.to_vec();
     full[n - contracted] = 1;
     parameter == [kept] || parameter == full
