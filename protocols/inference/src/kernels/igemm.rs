@@ -51,46 +51,117 @@ pub(crate) fn igemm<B: IntRows>(
         return;
     }
     let pairs = k.div_ceil(2);
-    // Pairs of neighbouring elements of a row side by side, an odd end filled up.
-    let mut left = vec![0i16; m * pairs * 2];
-    for (to, from) in left
-        .chunks_exact_mut((pairs * 2).max(1))
-        .zip(a.chunks_exact(k.max(1)))
-    {
-        to[..k].copy_from_slice(from);
-    }
+    let left = paired(a, m, k);
     let mut packed = vec![0i16; pairs * 2 * COLUMNS.min(n.next_multiple_of(PANEL))];
-    let mut rows = [[0i16; COLUMNS]; 2];
     for j0 in (0..n).step_by(COLUMNS) {
         let width = COLUMNS.min(n - j0);
-        for p in 0..pairs {
-            b.fill(2 * p, j0, &mut rows[0][..width]);
-            if 2 * p + 1 < k {
-                b.fill(2 * p + 1, j0, &mut rows[1][..width]);
-            } else {
-                rows[1][..width].fill(0);
-            }
-            for (panel, j) in (0..width).step_by(PANEL).enumerate() {
-                let to = &mut packed[(panel * pairs + p) * 2 * PANEL..][..2 * PANEL];
-                let used = PANEL.min(width - j);
-                let (even, odd) = (&rows[0][j..j + used], &rows[1][j..j + used]);
-                for ((t, &e), &o) in to.chunks_exact_mut(2).zip(even).zip(odd) {
-                    t[0] = e;
-                    t[1] = o;
-                }
+        pack(b, k, j0, width, &mut packed);
+        block(kernels, (m, n, pairs), &left, &packed, (j0, width), c);
+    }
+}
+
+/// A right-hand matrix packed once for many products.
+pub(crate) struct Packed {
+    /// All panels, in order.
+    panels: Vec<i16>,
+    n: usize,
+    k: usize,
+}
+
+impl Packed {
+    /// Packs a k×n matrix.
+    pub(crate) fn new<B: IntRows>(b: &B, n: usize, k: usize) -> Self {
+        let per = k.div_ceil(2) * 2;
+        let mut panels = vec![0i16; per * n.next_multiple_of(PANEL)];
+        for j0 in (0..n).step_by(COLUMNS) {
+            let width = COLUMNS.min(n - j0);
+            pack(b, k, j0, width, &mut panels[j0 * per..]);
+        }
+        Self { panels, n, k }
+    }
+
+    /// Columns of the matrix.
+    pub(crate) fn width(&self) -> usize {
+        self.n
+    }
+
+    /// Rows of the matrix.
+    pub(crate) fn rows(&self) -> usize {
+        self.k
+    }
+
+    /// `c = a · this`.
+    pub(crate) fn product(&self, kernels: Kernels, m: usize, a: &[i16], c: &mut [i32]) {
+        assert!(
+            a.len() == m * self.k && c.len() == m * self.n,
+            "igemm operands"
+        );
+        if m == 0 || self.n == 0 {
+            return;
+        }
+        let pairs = self.k.div_ceil(2);
+        let left = paired(a, m, self.k);
+        for j0 in (0..self.n).step_by(COLUMNS) {
+            let width = COLUMNS.min(self.n - j0);
+            let panels = &self.panels[j0 * pairs * 2..];
+            block(kernels, (m, self.n, pairs), &left, panels, (j0, width), c);
+        }
+    }
+}
+
+/// Packs columns `j0..j0 + width` as panels: per pair of rows, 32 pairs.
+fn pack<B: IntRows>(b: &B, k: usize, j0: usize, width: usize, packed: &mut [i16]) {
+    let pairs = k.div_ceil(2);
+    let mut rows = [[0i16; COLUMNS]; 2];
+    for p in 0..pairs {
+        b.fill(2 * p, j0, &mut rows[0][..width]);
+        if 2 * p + 1 < k {
+            b.fill(2 * p + 1, j0, &mut rows[1][..width]);
+        } else {
+            rows[1][..width].fill(0);
+        }
+        for (panel, j) in (0..width).step_by(PANEL).enumerate() {
+            let to = &mut packed[(panel * pairs + p) * 2 * PANEL..][..2 * PANEL];
+            let used = PANEL.min(width - j);
+            let (even, odd) = (&rows[0][j..j + used], &rows[1][j..j + used]);
+            for ((t, &e), &o) in to.chunks_exact_mut(2).zip(even).zip(odd) {
+                t[0] = e;
+                t[1] = o;
             }
         }
-        for i in (0..m).step_by(ROWS) {
-            let count = ROWS.min(m - i);
-            let a = &left[i * pairs * 2..][..count * pairs * 2];
-            for (panel, j) in (0..width).step_by(PANEL).enumerate() {
-                let b = &packed[panel * pairs * 2 * PANEL..][..pairs * 2 * PANEL];
-                let mut tile = [[0i32; PANEL]; ROWS];
-                run(kernels, pairs, a, b, &mut tile[..count]);
-                let used = PANEL.min(width - j);
-                for (r, row) in tile[..count].iter().enumerate() {
-                    c[(i + r) * n + j0 + j..][..used].copy_from_slice(&row[..used]);
-                }
+    }
+}
+
+/// Pairs of neighbouring elements of a row side by side, an odd end filled up.
+fn paired(a: &[i16], m: usize, k: usize) -> Vec<i16> {
+    let per = k.div_ceil(2) * 2;
+    let mut left = vec![0i16; m * per];
+    let rows = left.chunks_exact_mut(per.max(1));
+    for (to, from) in rows.zip(a.chunks_exact(k.max(1))) {
+        to[..k].copy_from_slice(from);
+    }
+    left
+}
+
+/// Columns `j0..j0 + width` of the product, from their panels.
+fn block(
+    kernels: Kernels,
+    (m, n, pairs): (usize, usize, usize),
+    left: &[i16],
+    packed: &[i16],
+    (j0, width): (usize, usize),
+    c: &mut [i32],
+) {
+    for i in (0..m).step_by(ROWS) {
+        let count = ROWS.min(m - i);
+        let a = &left[i * pairs * 2..][..count * pairs * 2];
+        for (panel, j) in (0..width).step_by(PANEL).enumerate() {
+            let b = &packed[panel * pairs * 2 * PANEL..][..pairs * 2 * PANEL];
+            let mut tile = [[0i32; PANEL]; ROWS];
+            run(kernels, pairs, a, b, &mut tile[..count]);
+            let used = PANEL.min(width - j);
+            for (r, row) in tile[..count].iter().enumerate() {
+                c[(i + r) * n + j0 + j..][..used].copy_from_slice(&row[..used]);
             }
         }
     }
@@ -247,6 +318,9 @@ mod tests {
                 let b = IntMat { data: &b, width: n };
                 igemm(kernels, (m, n, k), &a, &b, &mut c);
                 assert_eq!(c, want, "{m}×{k}×{n} on {kernels:?}");
+                c.fill(7);
+                Packed::new(&b, n, k).product(kernels, m, &a, &mut c);
+                assert_eq!(c, want, "{m}×{k}×{n} packed on {kernels:?}");
             }
         }
     }

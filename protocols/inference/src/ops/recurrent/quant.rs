@@ -9,8 +9,9 @@
 use super::run::Weights;
 use super::{DISAGREE, Sizes};
 use crate::kernels::Kernels;
-use crate::kernels::igemm::{self, IntRows};
+use crate::kernels::igemm::{IntMat, Packed};
 use crate::kernels::math::canon;
+use crate::kernels::simd;
 use crate::ops::quant::dynamic;
 use crate::ops::{Fault, Inputs};
 use crate::tensor::{DType, Data, Tensor};
@@ -38,8 +39,7 @@ pub(super) fn check(inputs: &Inputs<'_>, s: &Sizes) -> Result<(), Fault> {
 
 /// One direction's matrix of bytes, less its zero points.
 struct Matrix {
-    data: Vec<i16>,
-    width: usize,
+    packed: Packed,
     /// One scale, or one per column.
     scales: Vec<f32>,
 }
@@ -77,21 +77,11 @@ impl Matrix {
                 *v -= z;
             }
         }
+        let rows_of = IntMat { data: &data, width };
         Ok(Self {
-            data,
-            width,
+            packed: Packed::new(&rows_of, width, rows),
             scales,
         })
-    }
-}
-
-/// Columns from `first` on.
-struct Columns<'a>(&'a Matrix, usize);
-
-impl IntRows for Columns<'_> {
-    fn fill(&self, p: usize, j0: usize, dst: &mut [i16]) {
-        let at = p * self.0.width + self.1 + j0;
-        dst.copy_from_slice(&self.0.data[at..at + dst.len()]);
     }
 }
 
@@ -117,21 +107,24 @@ impl Bytes {
         })
     }
 
-    /// `out` = quantised(x)·columns of `m`; x is quantised as a whole.
+    /// `out` = columns `first..first + width` of quantised(x)·`m`; x is quantised
+    /// as a whole.
     fn product(&self, x: &[f32], m: &Matrix, first: usize, width: usize, out: &mut [f32]) {
-        let rows = out.len() / width;
-        let k = m.data.len() / m.width.max(1);
+        let (rows, all) = (out.len() / width, m.packed.width());
         let q = dynamic::parameters(self.kernels, x);
-        let a: Vec<i16> = (x.iter())
-            .map(|&v| i16::from(q.quantise(v)) - i16::from(q.zero))
+        let mut a = vec![0i16; x.len()];
+        simd::map1(self.kernels, x, &mut a, |v: f32| {
+            i16::from(q.quantise(v)) - i16::from(q.zero)
+        });
+        let mut sums = vec![0i32; rows * all];
+        m.packed.product(self.kernels, rows, &a, &mut sums);
+        let scales: Vec<f32> = (first..first + width)
+            .map(|j| q.scale * m.scales[if m.scales.len() == 1 { 0 } else { j }])
             .collect();
-        let mut sums = vec![0i32; out.len()];
-        let dims = (rows, width, k);
-        igemm::igemm(self.kernels, dims, &a, &Columns(m, first), &mut sums);
-        let scale = |j: usize| m.scales[if m.scales.len() == 1 { 0 } else { first + j }];
-        for (out, sums) in out.chunks_exact_mut(width).zip(sums.chunks_exact(width)) {
-            for (j, (o, &s)) in out.iter_mut().zip(sums).enumerate() {
-                *o = canon(s as f32 * (q.scale * scale(j)));
+        for (out, sums) in out.chunks_exact_mut(width).zip(sums.chunks_exact(all)) {
+            let sums = &sums[first..first + width];
+            for ((o, &s), &w) in out.iter_mut().zip(sums).zip(&scales) {
+                *o = canon(s as f32 * w);
             }
         }
     }
@@ -139,11 +132,11 @@ impl Bytes {
 
 impl Weights for Bytes {
     fn project(&self, x: &[f32], out: &mut [f32]) {
-        self.product(x, &self.w, 0, self.w.width, out);
+        self.product(x, &self.w, 0, self.w.packed.width(), out);
     }
 
     fn recur(&self, h: &[f32], first: usize, width: usize, out: &mut [f32]) {
-        let k = self.r.data.len() / self.r.width.max(1);
+        let k = self.r.packed.rows();
         for (h, out) in h.chunks_exact(k.max(1)).zip(out.chunks_exact_mut(width)) {
             self.product(h, &self.r, first, width, out);
         }
