@@ -18,7 +18,7 @@ use super::nodes::Missing;
 use super::scan::scan;
 use super::{Dim, Instruction, ModelId, Program, Scope, ValueId, ValueInfo, id, liveness};
 use crate::onnx::{
-    AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, TensorProto, TypeProto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeProto,
     ValueInfoProto, tensor_shape_proto::dimension::Value as DimValue,
     type_proto::Value as TypeValue,
 };
@@ -87,9 +87,15 @@ fn prepare<'a>(
     }
     scan(bytes, limits.max_parts)?;
     let model = ModelProto::decode(bytes).map_err(|e| ModelError::Malformed(e.to_string()))?;
-    let version = opset(&model.opset_import)?.ok_or(ModelError::Opset("not imported"))?;
-    let functions = Functions::new(model.functions)?;
     let graph = model.graph.ok_or(ModelError::Missing("graph"))?;
+    let own = |n: &NodeProto| is_default(n.domain.as_deref());
+    let version = match opset(&model.opset_import)? {
+        Some(version) => version,
+        None if graph.node.iter().any(own) => return Err(ModelError::Opset("not imported")),
+        // Nothing is of that set: the version decides nothing.
+        None => 1,
+    };
+    let functions = Functions::new(model.functions)?;
     let lowering = Lowering {
         limits,
         version,
