@@ -33,8 +33,8 @@ pub use codec::CodecError;
 pub use kernels::{FloatEnvironment, Kernels};
 pub use ops::{BuildError, SupportedOperator, supported_operators};
 pub use program::{
-    Dim, ExternalData, InputError, Limits, Missing, ModelError, ModelId, Program, ValueId,
-    ValueInfo,
+    Dim, ExternalData, InputError, Limits, Missing, ModelError, ModelFile, ModelId, Program,
+    Seekable, ValueId, ValueInfo,
 };
 pub use run::{
     Before, Element, Frame, LiveValue, MachineState, Outcome, RUNTIME_VERSION, Run, RunError,

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::scan::ScanError;
+use super::outline::OutlineError;
 use crate::ops::BuildError;
 use crate::tensor::PbError;
 
@@ -40,7 +40,7 @@ impl Default for Limits {
 }
 
 /// Why a model was refused. Whoever made the model is to blame, except for
-/// `Unsupported*`, which names what this crate does not have.
+/// `Unsupported*`, which names what this crate does not have, and `Unread`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ModelError {
     /// Larger than the caller allows.
@@ -51,6 +51,9 @@ pub enum ModelError {
         /// The cap, bytes.
         max: usize,
     },
+    /// The file could not be read; whoever reads it is to blame.
+    #[error("the file could not be read: {0}")]
+    Unread(String),
     /// The bytes end before a message does.
     #[error("truncated")]
     Truncated,
@@ -134,13 +137,14 @@ impl ModelError {
     }
 }
 
-impl From<ScanError> for ModelError {
-    fn from(e: ScanError) -> Self {
+impl From<OutlineError> for ModelError {
+    fn from(e: OutlineError) -> Self {
         match e {
-            ScanError::Truncated => ModelError::Truncated,
-            ScanError::Malformed => ModelError::Malformed("bad wire format".into()),
-            ScanError::TooDeep => ModelError::TooDeep,
-            ScanError::TooMany => ModelError::TooMany("parts"),
+            OutlineError::Truncated => ModelError::Truncated,
+            OutlineError::Malformed => ModelError::Malformed("bad wire format".into()),
+            OutlineError::TooDeep => ModelError::TooDeep,
+            OutlineError::TooMany => ModelError::TooMany("parts"),
+            OutlineError::Unread(why) => ModelError::Unread(why),
         }
     }
 }

@@ -84,7 +84,7 @@ impl Lowering<'_> {
             if a.r#type.is_some() && a.r#type != given.r#type {
                 return Err(BuildError::BadAttribute("reference of another type").into());
             }
-            self.bytes_left = spend(self.bytes_left, given.encoded_len())?;
+            self.bytes_left = spend(self.bytes_left, self.sources.size(given))?;
             out.push(AttributeProto {
                 name: a.name,
                 ..given.clone()

@@ -12,10 +12,11 @@ use prost::Message;
 
 use super::error::{Limits, ModelError};
 use super::external::{ExternalData, Sources};
+use super::file::ModelFile;
 use super::functions::Functions;
 use super::names::{Def, Found, Names};
 use super::nodes::Missing;
-use super::scan::scan;
+use super::outline::outline;
 use super::{Dim, Instruction, ModelId, Program, Scope, ValueId, ValueInfo, id, liveness};
 use crate::onnx::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeProto,
@@ -56,37 +57,39 @@ pub(super) struct Lowering<'a> {
 }
 
 pub(super) fn lower<'a>(
-    bytes: &[u8],
+    file: Box<dyn ModelFile + 'a>,
     limits: &'a Limits,
     external: Option<&'a mut dyn ExternalData>,
 ) -> Result<Program, ModelError> {
-    let (mut lowering, graph) = prepare(bytes, limits, external)?;
+    let (mut lowering, graph) = prepare(file, limits, external)?;
     lowering.run(graph)
 }
 
 /// Everything that the model needs and this crate does not have.
 pub(super) fn missing<'a>(
-    bytes: &[u8],
+    file: Box<dyn ModelFile + 'a>,
     limits: &'a Limits,
     external: Option<&'a mut dyn ExternalData>,
 ) -> Result<Vec<Missing>, ModelError> {
-    let (mut lowering, graph) = prepare(bytes, limits, external)?;
+    let (mut lowering, graph) = prepare(file, limits, external)?;
     lowering.missing = Some(BTreeSet::new());
     lowering.run(graph)?;
     Ok(lowering.missing.into_iter().flatten().collect())
 }
 
 fn prepare<'a>(
-    bytes: &[u8],
+    mut file: Box<dyn ModelFile + 'a>,
     limits: &'a Limits,
     external: Option<&'a mut dyn ExternalData>,
 ) -> Result<(Lowering<'a>, GraphProto), ModelError> {
-    if bytes.len() > limits.max_model_bytes {
-        let (given, max) = (bytes.len(), limits.max_model_bytes);
+    let (len, max) = (file.len(), limits.max_model_bytes);
+    let given = usize::try_from(len).unwrap_or(usize::MAX);
+    if given > max {
         return Err(ModelError::TooLarge { given, max });
     }
-    scan(bytes, limits.max_parts)?;
-    let model = ModelProto::decode(bytes).map_err(|e| ModelError::Malformed(e.to_string()))?;
+    let outline = outline(&mut *file, len, limits.max_parts)?;
+    let model = ModelProto::decode(outline.message.as_slice())
+        .map_err(|e| ModelError::Malformed(e.to_string()))?;
     let graph = model.graph.ok_or(ModelError::Missing("graph"))?;
     let own = |n: &NodeProto| is_default(n.domain.as_deref());
     let version = match opset(&model.opset_import)? {
@@ -107,6 +110,8 @@ fn prepare<'a>(
         depth: 0,
         homes: Vec::new(),
         sources: Sources {
+            file,
+            extents: outline.extents,
             external,
             left: limits.max_external_bytes,
         },

@@ -12,18 +12,20 @@ mod bodies;
 mod control;
 mod error;
 mod external;
+mod file;
 mod functions;
 mod id;
 mod liveness;
 mod lower;
 mod names;
 mod nodes;
-mod scan;
+mod outline;
 mod signature;
 
 pub(crate) use control::{CARRIED, CONDITION, Control, Enter, MAX_NESTING, Stack, TRIPS};
 pub use error::{Limits, ModelError};
 pub use external::ExternalData;
+pub use file::{ModelFile, Seekable};
 pub use nodes::Missing;
 pub use signature::{Dim, InputError, ValueInfo};
 
@@ -97,7 +99,7 @@ impl Program {
     /// When the model is malformed, exceeds the limits or uses what this crate
     /// does not support. Whoever made the model is to blame.
     pub fn from_onnx(bytes: &[u8], limits: &Limits) -> Result<Program, ModelError> {
-        lower::lower(bytes, limits, None)
+        lower::lower(Box::new(bytes), limits, None)
     }
 
     /// [`Program::from_onnx`] of a model that keeps weights outside its file.
@@ -109,7 +111,20 @@ impl Program {
         limits: &Limits,
         external: &mut dyn ExternalData,
     ) -> Result<Program, ModelError> {
-        lower::lower(bytes, limits, Some(external))
+        lower::lower(Box::new(bytes), limits, Some(external))
+    }
+
+    /// [`Program::from_onnx`] of a file, from which every weight is read straight
+    /// to where it stays; with `external`, [`Program::from_onnx_with`].
+    ///
+    /// # Errors
+    /// As these, and [`ModelError::Unread`] when the file cannot be read.
+    pub fn read_onnx<'a>(
+        file: &'a mut dyn ModelFile,
+        limits: &'a Limits,
+        external: Option<&'a mut dyn ExternalData>,
+    ) -> Result<Program, ModelError> {
+        lower::lower(Box::new(file), limits, external)
     }
 
     /// Everything in a model that this crate does not have, each once, sorted.
@@ -118,11 +133,11 @@ impl Program {
     /// # Errors
     /// When the model is malformed or exceeds the limits.
     pub fn missing<'a>(
-        bytes: &[u8],
+        bytes: &'a [u8],
         limits: &'a Limits,
         external: Option<&'a mut dyn ExternalData>,
     ) -> Result<Vec<Missing>, ModelError> {
-        lower::missing(bytes, limits, external)
+        lower::missing(Box::new(bytes), limits, external)
     }
 
     /// The model's identity.

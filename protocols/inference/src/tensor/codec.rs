@@ -91,6 +91,50 @@ pub(super) fn data_from_bytes(dtype: DType, bytes: &[u8]) -> Option<Data> {
     })
 }
 
+/// The elements that `read` puts into a slice of `len` bytes, little-endian: read
+/// straight to where they stay, where the host allows it. `None` as with
+/// [`data_from_bytes`].
+pub(super) fn data_from_reader<E>(
+    dtype: DType,
+    len: usize,
+    read: impl FnOnce(&mut [u8]) -> Result<(), E>,
+) -> Result<Option<Data>, E> {
+    if cfg!(target_endian = "big") || dtype == DType::Bool {
+        let mut bytes = vec![0; len];
+        read(&mut bytes)?;
+        return Ok(data_from_bytes(dtype, &bytes));
+    }
+    Ok(Some(match dtype {
+        DType::F32 => Data::F32(pod_read(len, read)?),
+        DType::U8 => Data::U8(pod_read(len, read)?),
+        DType::I8 => Data::I8(pod_read(len, read)?),
+        DType::U16 => Data::U16(pod_read(len, read)?),
+        DType::I16 => Data::I16(pod_read(len, read)?),
+        DType::I32 => Data::I32(pod_read(len, read)?),
+        DType::I64 => Data::I64(pod_read(len, read)?),
+        DType::F16 => Data::F16(pod_read(len, read)?),
+        DType::F64 => Data::F64(pod_read(len, read)?),
+        DType::U32 => Data::U32(pod_read(len, read)?),
+        DType::U64 => Data::U64(pod_read(len, read)?),
+        DType::Bool => return Ok(None),
+    }))
+}
+
+/// Elements whose bytes, `len` of them, `read` writes in the host's order.
+fn pod_read<T: Pod, E>(
+    len: usize,
+    read: impl FnOnce(&mut [u8]) -> Result<(), E>,
+) -> Result<Vec<T>, E> {
+    let mut v = vec![T::default(); len / size_of::<T>()];
+    // SAFETY: `Pod` types have no padding and any bit pattern is one of theirs,
+    // `u8` has alignment 1, and the length is the vector's size in bytes.
+    let bytes = unsafe {
+        std::slice::from_raw_parts_mut(v.as_mut_ptr().cast::<u8>(), size_of_val(v.as_slice()))
+    };
+    read(bytes)?;
+    Ok(v)
+}
+
 /// Length of the canonical encoding of a tensor of this type and shape, bytes
 /// (saturating).
 pub(crate) fn encoded_len(dtype: DType, shape: &[usize]) -> u64 {

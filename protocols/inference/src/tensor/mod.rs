@@ -16,7 +16,7 @@ pub use codec::Digest;
 pub(crate) use codec::{encoded_len, read_desc, write_desc};
 pub use half::F16;
 pub use onnx::PbError;
-pub(crate) use onnx::{from_proto, type_name};
+pub(crate) use onnx::{from_elsewhere, from_proto, raw_len, type_name};
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,7 +8,7 @@
 use prost::Message;
 use thiserror::Error;
 
-use super::codec::data_from_bytes;
+use super::codec::{data_from_bytes, data_from_reader};
 use super::{DType, Data, F16, Tensor, TensorError, numel};
 use crate::onnx::TensorProto;
 
@@ -35,6 +35,9 @@ pub enum PbError {
         /// Why it could not be had.
         reason: String,
     },
+    /// The model's file could not be read; whoever reads it is to blame.
+    #[error("the file could not be read: {0}")]
+    Unread(String),
     /// A negative dimension.
     #[error("negative dimension {0}")]
     Negative(i64),
@@ -74,8 +77,8 @@ impl Tensor {
     }
 }
 
-/// Converts a decoded `TensorProto`.
-pub(crate) fn from_proto(proto: TensorProto) -> Result<Tensor, PbError> {
+/// A `TensorProto`'s element type and shape.
+fn describe(proto: &TensorProto) -> Result<(DType, Vec<usize>), PbError> {
     let code = proto.data_type.unwrap_or(0);
     let dtype = DType::from_code(i64::from(code)).ok_or(PbError::DType(code))?;
     if proto.segment.is_some()
@@ -85,22 +88,57 @@ pub(crate) fn from_proto(proto: TensorProto) -> Result<Tensor, PbError> {
         return Err(PbError::External);
     }
     let mut shape = Vec::with_capacity(proto.dims.len());
-    for d in proto.dims {
+    for &d in &proto.dims {
         shape.push(usize::try_from(d).map_err(|_| PbError::Negative(d))?);
     }
     super::check_shape(&shape)?;
-    let typed = proto.float_data.len()
+    Ok((dtype, shape))
+}
+
+/// Elements in the typed fields.
+fn typed(proto: &TensorProto) -> usize {
+    proto.float_data.len()
         + proto.int32_data.len()
         + proto.int64_data.len()
         + proto.double_data.len()
-        + proto.uint64_data.len();
+        + proto.uint64_data.len()
+}
+
+/// Bytes that raw data of this type and shape has (saturating).
+pub(crate) fn raw_len(dtype: DType, shape: &[usize]) -> u64 {
+    numel(shape).saturating_mul(dtype.size() as u64)
+}
+
+/// Converts a decoded `TensorProto` whose raw data, `len` bytes, is elsewhere:
+/// `read` fills a slice of that length with it.
+pub(crate) fn from_elsewhere(
+    proto: &TensorProto,
+    len: u64,
+    read: impl FnOnce(&mut [u8]) -> Result<(), PbError>,
+) -> Result<Tensor, PbError> {
+    let (dtype, shape) = describe(proto)?;
+    if typed(proto) > 0 {
+        return Err(PbError::Data("both raw and typed"));
+    }
+    if len != raw_len(dtype, &shape) {
+        return Err(PbError::Data("raw data does not fill the shape"));
+    }
+    let len = usize::try_from(len).map_err(|_| PbError::Data("raw data is too long"))?;
+    let data = data_from_reader(dtype, len, read)?;
+    let data = data.ok_or(PbError::Data("boolean is neither 0 nor 1"))?;
+    Ok(Tensor::new(&shape, data)?)
+}
+
+/// Converts a decoded `TensorProto`.
+pub(crate) fn from_proto(proto: TensorProto) -> Result<Tensor, PbError> {
+    let (dtype, shape) = describe(&proto)?;
+    let typed = typed(&proto);
     let data = match proto.raw_data {
         Some(raw) if !raw.is_empty() => {
             if typed > 0 {
                 return Err(PbError::Data("both raw and typed"));
             }
-            let wanted = numel(&shape).saturating_mul(dtype.size() as u64);
-            if raw.len() as u64 != wanted {
+            if raw.len() as u64 != raw_len(dtype, &shape) {
                 return Err(PbError::Data("raw data does not fill the shape"));
             }
             data_from_bytes(dtype, &raw).ok_or(PbError::Data("boolean is neither 0 nor 1"))?

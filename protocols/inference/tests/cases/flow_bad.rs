@@ -113,6 +113,23 @@ fn functions_that_double_or_call_themselves_are_refused() {
         load(&doubling(15, vec![constant, add])),
         Err(ModelError::TooMany(_))
     ));
+    // The same with the constant given by the call, and named by every node.
+    let named = Msg::default().text(1, "value").int(20, 4).text(21, "k");
+    let body: Vec<Msg> = (0..300)
+        .map(|i| Msg::default().text(2, &format!("k{i}")).text(4, "Constant"))
+        .map(|m| m.msg(5, &named))
+        .chain(relu())
+        .collect();
+    let given = Msg::default().text(1, "k").bytes(5, &fat).int(20, 4);
+    let fed = |nodes: &[Msg]| {
+        let base = Builder::default()
+            .input("x", F32, &[])
+            .output("y", F32, &[]);
+        let graph = base.graph.msg(1, &call("f", "x", "y").msg(5, &given));
+        with_functions(&Builder { graph }, &[function("f", nodes).text(6, "k")])
+    };
+    assert!(load(&fed(&body[290..])).is_ok());
+    assert!(matches!(load(&fed(&body)), Err(ModelError::TooMany(_))));
     let own = with_functions(&calls("f"), &[function("f", &[call("f", "v", "w")])]);
     assert!(matches!(load(&own), Err(ModelError::TooDeep)));
     let twice = [function("f", &relu()), function("f", &relu())];
