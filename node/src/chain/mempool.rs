@@ -5,7 +5,7 @@
 //! the block with its accept); what can never be allowed again is removed when
 //! a block shows it, and everything leaves at its expiry slot.
 
-use aether_mesh::{Account, Slot, TxId, VerifiedTx};
+use aether_mesh::{Account, BlobRef, Slot, TxId, VerifiedTx};
 use std::collections::{BTreeMap, HashMap};
 
 /// Most transactions.
@@ -113,6 +113,11 @@ impl Mempool {
     /// All of them, first come first.
     pub fn candidates(&self) -> Vec<VerifiedTx> {
         self.by_arrival.values().cloned().collect()
+    }
+
+    /// Blobs that they name.
+    pub fn blobs(&self) -> impl Iterator<Item = BlobRef> + '_ {
+        self.by_arrival.values().flat_map(|tx| tx.action().blobs())
     }
 
     /// One of them.

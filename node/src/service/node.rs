@@ -25,14 +25,14 @@ use aether_behaviours::validator::Validator;
 use aether_behaviours::worker::{Worker, WorkerConfig};
 use aether_behaviours::{Event, Role};
 use aether_kzg::bls;
-use aether_mesh::{Account, Amount, Capability, ModelId, NetworkKind, Rules, runs};
+use aether_mesh::{Account, Amount, Capability, ModelId, NetworkKind, Rules, Slot, runs};
 use aether_storage::{BlobStore, ChainReads, ChainStore, DataDir, StoreError, StoreOptions};
 use ed25519_dalek::SigningKey;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// What a node does besides keeping the chain.
@@ -151,11 +151,15 @@ pub struct Node {
     pub(super) block_events: broadcast::Sender<Arc<BlockEvents>>,
     snapshot: Mutex<(Vec<PeerView>, Vec<String>)>,
     net: NetHandle,
+    fetcher: Fetcher,
     engine: EngineHandle,
     rpc: SocketAddr,
     stop: watch::Sender<bool>,
     failed: watch::Receiver<Option<String>>,
 }
+
+/// How long one look for bytes that a waiting transaction lacks may take.
+const LACKING_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Committed blocks that a slow listener may lag behind.
 const COMMITTED_QUEUE: usize = 256;
@@ -223,6 +227,7 @@ impl Node {
             block_events,
             snapshot: Mutex::default(),
             net: net.clone(),
+            fetcher: fetcher.clone(),
             engine: engine.clone(),
             rpc: config.rpc,
             stop,
@@ -327,12 +332,26 @@ impl Node {
                     tracing::info!("{}", slot_line(&block));
                     proposals.forget_up_to(block.head.height);
                     self.submitter.look_after_own(block.head.height);
+                    self.look_for_bytes(block.head.height);
                     let _ = self.block_events.send(Arc::new(block_events(&block)));
                 }
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             }
             self.refresh().await;
+        }
+    }
+
+    /// Looks for what waiting transactions lack: whoever brought them, or the
+    /// fetch at their arrival, may have had nothing.
+    fn look_for_bytes(&self, head: Slot) {
+        for blob in self.submitter.lacking(head) {
+            let fetcher = self.fetcher.clone();
+            tokio::spawn(async move {
+                if let Err(error) = fetcher.fetch(blob, None, LACKING_PATIENCE).await {
+                    tracing::debug!(blob = %blob.id.short(), %error, "a waiting transaction lacks bytes");
+                }
+            });
         }
     }
 

@@ -13,7 +13,7 @@ use aether_mesh::{
 };
 use aether_storage::ChainReads;
 use prost::Message as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -77,6 +77,9 @@ const OWN_MAX: usize = 4_096;
 /// and again: gossip carries the same content only once, and whoever ignored
 /// it did not pass it on.
 const OFFER_EVERY_SLOTS: u64 = 3;
+
+/// Blobs looked for at once because a waiting transaction lacks them.
+const LACKING_MAX: usize = 8;
 
 /// Unix milliseconds.
 pub fn now_ms() -> u64 {
@@ -187,6 +190,22 @@ impl Submitter {
                 tokio::spawn(async move { this.offer(tx).await });
             }
         }
+    }
+
+    /// Blobs that waiting transactions lack. Where there are many, each block
+    /// another few: those that nobody has shall not keep out the others.
+    pub(super) fn lacking(&self, head: Slot) -> Vec<BlobRef> {
+        let pool = self.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+        let named: BTreeSet<BlobRef> = pool.blobs().collect();
+        drop(pool);
+        let lacking: Vec<BlobRef> = named
+            .into_iter()
+            .filter(|blob| !self.library.has(blob))
+            .collect();
+        let turns = lacking.len().div_ceil(LACKING_MAX).max(1);
+        let turn = usize::try_from(head.0).unwrap_or(0) % turns;
+        let from = turn * LACKING_MAX;
+        lacking.into_iter().skip(from).take(LACKING_MAX).collect()
     }
 
     async fn offer(&self, tx: SignedTx) {

@@ -42,6 +42,30 @@ pub(super) async fn register(cluster: &Cluster, onnx: &[u8]) -> aether_mesh::Mod
     model
 }
 
+/// The proposer gets the transaction from a person who has not brought the
+/// model: it looks for the bytes among its peers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn bytes_that_a_waiting_transaction_lacks_are_looked_for() {
+    let mut cluster = Cluster::new(&["validator-1", "coordinator-1", "requester"]).await;
+    for name in ["validator-1", "coordinator-1"] {
+        cluster.start(name, &[]).await;
+    }
+    let onnx = cluster
+        .node("coordinator-1")
+        .put_blob(DIGITS_MODEL)
+        .unwrap();
+    let action = Action::RegisterModel { onnx };
+    cluster.submit("validator-1", "requester", action).await;
+    let registered = || {
+        cluster.with_state("validator-1", |_, s| {
+            let found = s.scan(aether_mesh::keys::MODELS, b"", 1).unwrap();
+            !found.is_empty()
+        })
+    };
+    eventually("the model to be registered", registered).await;
+    cluster.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn without_capability_records_nothing_is_assigned() {
     let names = [
