@@ -5,7 +5,7 @@
 //! - one output channel per group: [`super::depthwise`];
 //! - else a matrix product of weights and columns, with vectors across the
 //!   positions, or across the channels where that wastes fewer lanes. Columns are
-//!   the image itself (1×1), or read from its [`super::planes`], or, in three
+//!   the image itself (1×1), stretches of its only line, or read from its [`super::planes`], or, in three
 //!   dimensions and under absurd padding, made tap by tap ([`super::im2col`]).
 
 use super::gemm::{self, Bias, Mat, Operand, Packed, Panels, Product};
@@ -55,9 +55,31 @@ impl Conv {
         self.maps >= 8 && 20 * idle(self.maps, n) < 19 * idle(n, self.maps)
     }
 
+    /// The columns as a matrix in place: stretches of one line, far apart.
+    fn stretches<'a>(&self, x: &'a [f32]) -> Option<Mat<'a>> {
+        let w = &self.window;
+        let [stride, dilation] = [w.stride[2], w.dilation[2]];
+        let line = self.channels == 1
+            && self.maps > 1
+            && stride > 1
+            && [w.input, w.output, w.kernel]
+                .iter()
+                .all(|d| d[..2] == [1, 1])
+            && w.before == [0; 3];
+        let mat = Mat {
+            data: x,
+            rs: dilation,
+            cs: stride,
+        };
+        (line && mat.covers(w.kernel[2], w.output[2])).then_some(mat)
+    }
+
     /// Computes into `out`: batch × groups × maps × output.
     pub(crate) fn run(&self, kernels: Kernels, given: Operands<'_>, out: &mut [f32]) {
-        let layout = Layout::new(self.window).filter(|l| {
+        let area = self.window.input_len();
+        let in_place = given.x.get(..area).and_then(|x| self.stretches(x));
+        let wanted = in_place.is_none().then(|| Layout::new(self.window));
+        let layout = wanted.flatten().filter(|l| {
             // No more memory than input and output together.
             l.len.saturating_mul(self.channels) <= given.x.len().saturating_add(out.len())
         });
@@ -135,10 +157,12 @@ impl Conv {
                 let packed = packed.as_ref().and_then(|p| p.get(group));
                 let c = &mut out[image * self.maps * inner..][..self.maps * inner];
                 let identity = Mat::rows(x, area);
+                let stretches = self.stretches(x);
                 let (from_planes, from_image);
-                let columns: &dyn Panels = match layout {
+                let columns: &dyn Panels = match (layout, &stretches) {
                     _ if self.window.is_identity() => &identity,
-                    Some(layout) => {
+                    (_, Some(stretches)) => stretches,
+                    (Some(layout), None) => {
                         from_planes = PlaneColumns {
                             kernels,
                             layout,
@@ -146,7 +170,7 @@ impl Conv {
                         };
                         &from_planes
                     }
-                    None => {
+                    (None, None) => {
                         from_image = Columns {
                             window: self.window,
                             image: x,

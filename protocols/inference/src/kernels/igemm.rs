@@ -61,6 +61,7 @@ pub(crate) fn igemm<B: IntRows>(
 }
 
 /// A right-hand matrix packed once for many products.
+#[derive(Debug)]
 pub(crate) struct Packed {
     /// All panels, in order.
     panels: Vec<i16>,
@@ -78,16 +79,6 @@ impl Packed {
             pack(b, k, j0, width, &mut panels[j0 * per..]);
         }
         Self { panels, n, k }
-    }
-
-    /// Columns of the matrix.
-    pub(crate) fn width(&self) -> usize {
-        self.n
-    }
-
-    /// Rows of the matrix.
-    pub(crate) fn rows(&self) -> usize {
-        self.k
     }
 
     /// `c = a · this`.

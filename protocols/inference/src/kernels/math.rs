@@ -118,7 +118,7 @@ const ATANH: [f64; 10] = [
 
 /// ln x for positive normal x: x = 2^e · m with m in [√½, √2), ln m = 2·atanh((m−1)/(m+1)).
 #[inline(always)]
-fn log64(x: f64) -> f64 {
+pub(crate) fn log64(x: f64) -> f64 {
     let bits = x.to_bits();
     let e = bits.wrapping_sub(SQRT_HALF_BITS) & 0xfff0_0000_0000_0000;
     let m = f64::from_bits(bits.wrapping_sub(e));

@@ -4,10 +4,14 @@
 //! [`Kernels`] path; vectors run across independent outputs only.
 
 pub(crate) mod broadcast;
+pub(crate) mod bytes;
+#[cfg(target_arch = "x86_64")]
+mod bytes_x86;
 pub(crate) mod conv;
 #[cfg(test)]
 mod conv_tests;
 mod depthwise;
+pub(crate) mod fused;
 pub(crate) mod gemm;
 #[cfg(test)]
 mod gemm_tests;
@@ -20,6 +24,7 @@ pub(crate) mod math;
 pub(crate) mod maxpool;
 pub(crate) mod pack;
 mod planes;
+pub(crate) mod power;
 pub(crate) mod prepared;
 pub(crate) mod reduce;
 pub(crate) mod scratch;

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Kernels;
+use super::bytes::{self, Bytes};
 use super::pack::{Cut, Packed, Panels};
 
 /// Most forms of one constant.
@@ -23,9 +24,41 @@ pub(crate) struct Form {
     pub(crate) parts: usize,
 }
 
+/// How a constant of bytes is read: equal k×n matrices that follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ByteForm {
+    pub(crate) kernels: Kernels,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+}
+
+/// Forms of one kind, with the parts of each.
+type Forms<F, P> = Mutex<Vec<(F, Arc<Vec<P>>)>>;
+
 /// The forms of one constant.
 #[derive(Debug, Default)]
-pub(crate) struct Prepared(Mutex<Vec<(Form, Arc<Vec<Packed>>)>>);
+pub(crate) struct Prepared {
+    floats: Forms<Form, Packed>,
+    bytes: Forms<ByteForm, bytes::Packed>,
+}
+
+/// The form's parts, made now if they are missing and there is room.
+fn find<F: Copy + PartialEq, P>(
+    forms: &Forms<F, P>,
+    form: F,
+    parts: impl FnOnce() -> Vec<P>,
+) -> Option<Arc<Vec<P>>> {
+    let mut forms = forms.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, packed)) = forms.iter().find(|(f, _)| *f == form) {
+        return Some(Arc::clone(packed));
+    }
+    if forms.len() == FORMS {
+        return None;
+    }
+    let packed = Arc::new(parts());
+    forms.push((form, Arc::clone(&packed)));
+    Some(packed)
+}
 
 impl Prepared {
     /// The parts of a form; `part` gives the i-th matrix, should it be missing.
@@ -35,18 +68,24 @@ impl Prepared {
         form: Form,
         part: impl Fn(usize) -> P,
     ) -> Option<Arc<Vec<Packed>>> {
-        let mut forms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, packed)) = forms.iter().find(|(f, _)| *f == form) {
-            return Some(Arc::clone(packed));
-        }
-        if forms.len() == FORMS {
-            return None;
-        }
-        let packed = (0..form.parts)
-            .map(|i| Packed::new(form.cut, form.k, &part(i)))
-            .collect();
-        let packed = Arc::new(packed);
-        forms.push((form, Arc::clone(&packed)));
-        Some(packed)
+        find(&self.floats, form, || {
+            (0..form.parts)
+                .map(|i| Packed::new(form.cut, form.k, &part(i)))
+                .collect()
+        })
+    }
+
+    /// [`Prepared::get`] for the matrices that `all` holds.
+    pub(crate) fn bytes(&self, form: ByteForm, all: Bytes<'_>) -> Option<Arc<Vec<bytes::Packed>>> {
+        let size = form.n * form.k;
+        let count = all.len().checked_div(size)?;
+        find(&self.bytes, form, || {
+            (0..count)
+                .map(|i| {
+                    let part = all.part(i * size, size);
+                    bytes::Packed::new(form.kernels, part, form.n, form.k)
+                })
+                .collect()
+        })
     }
 }

@@ -10,13 +10,14 @@ use std::any::{Any, TypeId};
 use std::cell::RefCell;
 
 /// Most buffers kept.
-const BUFFERS: usize = 24;
+const BUFFERS: usize = 48;
 /// Shorter ones are not worth keeping, in numbers.
 const WORTH: usize = 256;
 /// Numbers that a value's buffer may hold beyond the value: a page.
 const SPARE: usize = 1024;
-/// Bytes kept where no run says otherwise.
-const IDLE: usize = 1 << 20;
+/// Bytes kept where no run says otherwise, for the next run: the system takes
+/// longer to hand out pages than most instructions to fill them.
+const IDLE: usize = 32 << 20;
 
 struct Pool {
     buffers: Vec<Vec<f32>>,

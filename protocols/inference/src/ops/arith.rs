@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use super::number::{Number, numeric};
 use super::registry::ok;
-use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, single};
+use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, pointwise, single};
 use crate::gas;
-use crate::kernels::{Kernels, broadcast, scratch, simd};
+use crate::kernels::fused::{self, Each, Function};
+use crate::kernels::{Kernels, broadcast, power, scratch, simd};
 use crate::tensor::{F16, Tensor, with_data};
 
 /// Shape and dtype of broadcasting inputs 0 and 1.
@@ -76,9 +77,34 @@ impl Operator for BinaryOp {
         let (a, b) = (inputs.tensor(0)?, inputs.tensor(1)?);
         let out = plan.shape(0);
         if self.0 == Binary::Pow {
-            return numeric!(a, x => power(x, a, b, out));
+            // One exponent for all, as nearly always.
+            if let (Some(x), Some(&[y])) = (a.view::<f32>(), b.view::<f32>()) {
+                return single(out, power::powers(k, x, y));
+            }
+            return numeric!(a, x => raised(x, a, b, out));
         }
         numeric!(a, x => arith(self.0, (x, a.shape()), b, out, k))
+    }
+
+    fn elementwise(&self) -> bool {
+        use Binary::{Add, Div, Mul, Pow, Sub};
+        matches!(self.0, Add | Sub | Mul | Div | Pow)
+    }
+
+    fn pointwise(&self, inputs: &Inputs<'_>, plan: &Plan) -> Option<fused::Node> {
+        let function = match self.0 {
+            Binary::Add => Function::Add,
+            Binary::Sub => Function::Sub,
+            Binary::Mul => Function::Mul,
+            Binary::Div => Function::Div,
+            Binary::Pow => {
+                let y = inputs.number(1)?;
+                let f: Each = Arc::new(move |k, x, to| power::raise(k, x, y, to));
+                return pointwise::each(f, inputs, plan);
+            }
+            _ => return None,
+        };
+        pointwise::two(function, inputs, plan)
     }
 }
 
@@ -119,7 +145,7 @@ fn arith<T: Number>(
     single(out, v)
 }
 
-fn power<T: Number>(x: &[T], a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Vec<Tensor>, Fault> {
+fn raised<T: Number>(x: &[T], a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Vec<Tensor>, Fault> {
     let (la, lb) = (
         broadcast::lane(a.shape(), out),
         broadcast::lane(b.shape(), out),
@@ -205,6 +231,21 @@ impl Operator for Variadic {
         let out = plan.shape(0);
         numeric!(inputs.tensor(0)?, first => fold(self.0, first, inputs, out, k))
     }
+
+    fn elementwise(&self) -> bool {
+        self.0 != Fold::Mean
+    }
+
+    fn pointwise(&self, inputs: &Inputs<'_>, plan: &Plan) -> Option<fused::Node> {
+        let function = match self.0 {
+            _ if inputs.count() != 2 => return None,
+            Fold::Max => Function::Max,
+            Fold::Min => Function::Min,
+            Fold::Sum => Function::Add,
+            Fold::Mean => return None,
+        };
+        pointwise::two(function, inputs, plan)
+    }
 }
 
 fn fold<T: Number>(
@@ -283,6 +324,35 @@ impl Operator for UnaryOp {
 
     fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
         numeric!(inputs.tensor(0)?, x => apply(self.0, x, inputs, plan.shape(0), k))
+    }
+
+    fn elementwise(&self) -> bool {
+        self.0 != Unary::Sign
+    }
+
+    fn pointwise(&self, inputs: &Inputs<'_>, plan: &Plan) -> Option<fused::Node> {
+        /// One loop for each function and path.
+        fn each(f: impl Fn(f32) -> f32 + Copy + Send + Sync + 'static) -> Each {
+            Arc::new(move |k, x, to| simd::map1_alone(k, x, to, f))
+        }
+        let bound = |i: usize, attr: Option<f32>| match inputs.has(i) {
+            _ if attr.is_some() => Some(attr),
+            true => inputs.number(i).map(Some),
+            false => Some(None),
+        };
+        let f = match self.0 {
+            Unary::Neg => each(Number::neg),
+            Unary::Abs => each(Number::abs),
+            Unary::Sign => return None,
+            Unary::Relu => each(|x| Number::max(x, 0.0)),
+            Unary::Clip(lo, hi) => match (bound(1, lo)?, bound(2, hi)?) {
+                (Some(lo), Some(hi)) => each(move |x| Number::min(Number::max(x.canon(), lo), hi)),
+                (Some(lo), None) => each(move |x| Number::max(x.canon(), lo)),
+                (None, Some(hi)) => each(move |x| Number::min(x.canon(), hi)),
+                (None, None) => each(Number::canon),
+            },
+        };
+        pointwise::each(f, inputs, plan)
     }
 }
 

@@ -9,8 +9,9 @@
 use std::sync::Arc;
 
 use super::registry::ok;
-use super::{BuildError, Fault, Inputs, Node, Operator, Plan, arith, single};
+use super::{BuildError, Fault, Inputs, Node, Operator, Plan, arith, pointwise, single};
 use crate::gas;
+use crate::kernels::fused::{self, Each};
 use crate::kernels::math::{self, canon};
 use crate::kernels::{Kernels, scratch, simd, trig};
 use crate::tensor::{DType, Tensor};
@@ -217,8 +218,32 @@ impl Operator for Float {
         let x = inputs.slice::<f32>(0)?;
         let mut v = scratch::take(x.len());
         // Large arguments need another reduction; without them the loop is vectors.
-        let periodic = matches!(self, Float::Sin | Float::Cos | Float::Tan);
-        let near = periodic && x.iter().all(|x| x.abs() < trig::BIG);
+        let near = self.periodic() && x.iter().all(|x| x.abs() < trig::BIG);
+        let f = self.each(near);
+        simd::rows(x, &mut v, 1, |x, v| f(k, x, v));
+        single(plan.shape(0), v)
+    }
+
+    fn elementwise(&self) -> bool {
+        !self.periodic()
+    }
+
+    fn pointwise(&self, inputs: &Inputs<'_>, plan: &Plan) -> Option<fused::Node> {
+        match self.periodic() {
+            true => None,
+            false => pointwise::each(self.each(false), inputs, plan),
+        }
+    }
+}
+
+impl Float {
+    /// Whether the loop depends on how large its arguments are.
+    fn periodic(&self) -> bool {
+        matches!(self, Float::Sin | Float::Cos | Float::Tan)
+    }
+
+    /// The function of `f32`; `near`: no argument is large.
+    fn each(&self, near: bool) -> Each {
         // A long function is not always compiled into the loop, and then not for
         // the loop's instruction set: these are loops of their own.
         macro_rules! map {
@@ -230,10 +255,12 @@ impl Operator for Float {
                         }
                     }
                 }
-                simd::rows(x, &mut v, 1, |x, v| each(k, x, v));
+                Arc::new(each)
             }};
             (with |$x:ident| $e:expr) => {
-                simd::map1(k, x, &mut v, |$x: f32| canon($e))
+                Arc::new(move |k: Kernels, src: &[f32], dst: &mut [f32]| {
+                    simd::map1_alone(k, src, dst, |$x: f32| canon($e))
+                })
             };
         }
         match *self {
@@ -251,22 +278,19 @@ impl Operator for Float {
             Float::HardSwish => map!(|x| x * clamp01(x / 6.0 + 0.5)),
             Float::Softplus => map!(|x| math::softplus(x)),
             Float::Elu(a) => map!(with | x | if x < 0.0 { a * math::expm1(x) } else { x }),
-            Float::Selu(a, g) => {
-                map!(
-                    with | x
-                        | if x > 0.0 {
-                            g * x
-                        } else {
-                            g * (a * math::expm1(x))
-                        }
-                );
-            }
+            Float::Selu(a, g) => map!(
+                with | x
+                    | match x > 0.0 {
+                        true => g * x,
+                        false => g * (a * math::expm1(x)),
+                    }
+            ),
             Float::Celu(a) => {
-                map!(with | x | math::max(0.0, x) + math::min(0.0, a * math::expm1(x / a)));
+                map!(with | x | math::max(0.0, x) + math::min(0.0, a * math::expm1(x / a)))
             }
             Float::Softsign => map!(|x| x / (1.0 + f32::from_bits(x.to_bits() & 0x7fff_ffff))),
             Float::ThresholdedRelu(a) => {
-                map!(with | x | if x > a || x.is_nan() { x } else { 0.0 });
+                map!(with | x | if x > a || x.is_nan() { x } else { 0.0 })
             }
             Float::Swish(a) => map!(with | x | x * math::sigmoid(a * x)),
             Float::Mish => map!(|x| x * math::tanh(math::softplus(x))),
@@ -288,7 +312,6 @@ impl Operator for Float {
             Float::Acosh => map!(|x| trig::acosh(x)),
             Float::Atanh => map!(|x| trig::atanh(x)),
         }
-        single(plan.shape(0), v)
     }
 }
 

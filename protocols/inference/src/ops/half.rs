@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::{Desc, Fault, Input, Inputs, MAX_LIST, Operator, Plan, tensor};
 use crate::gas;
+use crate::kernels::fused::Node;
 use crate::kernels::{Kernels, simd};
 use crate::tensor::{DType, F16, Tensor};
 
@@ -57,6 +58,7 @@ fn view<'a>(inputs: &Inputs<'a>, wide: &'a [Option<Tensor>]) -> Inputs<'a> {
             } else {
                 input.value
             },
+            node: input.node,
             touched: Cell::new(false),
         })
     };
@@ -141,6 +143,17 @@ impl Operator for Widened {
                 _ => Ok(t),
             })
             .collect()
+    }
+
+    fn elementwise(&self) -> bool {
+        self.inner.elementwise()
+    }
+
+    fn pointwise(&self, inputs: &Inputs<'_>, plan: &Plan) -> Option<Node> {
+        match any(inputs) {
+            true => None,
+            false => self.inner.pointwise(inputs, plan),
+        }
     }
 
     fn reads(&self, i: usize) -> bool {

@@ -74,6 +74,7 @@ impl Aligned {
             Some(Input {
                 desc,
                 value,
+                node: None,
                 touched: Cell::new(false),
             })
         };

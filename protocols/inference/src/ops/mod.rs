@@ -31,6 +31,7 @@ mod number;
 mod order;
 mod pad;
 mod pick;
+mod pointwise;
 mod pool;
 mod quant;
 mod recurrent;
@@ -50,7 +51,7 @@ pub(crate) use node::{Attr, Node};
 pub(crate) use registry::build;
 pub use registry::{SupportedOperator, supported_operators};
 
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, fused};
 use crate::tensor::{DType, Element, Tensor, check_shape, numel};
 
 /// Longest list of dimensions, axes, pads or sizes.
@@ -153,6 +154,8 @@ pub(crate) struct Inputs<'a> {
 pub(crate) struct Input<'a> {
     pub(crate) desc: Desc,
     pub(crate) value: Option<&'a Tensor>,
+    /// Its node, of a value that waits to be computed.
+    pub(crate) node: Option<usize>,
     pub(crate) touched: Cell<bool>,
 }
 
@@ -274,6 +277,18 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync {
         plan: &Plan,
         kernels: Kernels,
     ) -> Result<Vec<Tensor>, Fault>;
+
+    /// Whether [`Operator::pointwise`] may have an answer; planning then looks at
+    /// descriptions only.
+    fn elementwise(&self) -> bool {
+        false
+    }
+
+    /// The instruction as a node of a chain, slices named by input places; must
+    /// give the bits that [`Operator::eval`] gives, and cannot trap.
+    fn pointwise(&self, _inputs: &Inputs<'_>, _plan: &Plan) -> Option<fused::Node> {
+        None
+    }
 
     /// Whether the *value* of input `i` matters, not only its description.
     fn reads(&self, _i: usize) -> bool {

@@ -9,8 +9,9 @@
 use std::sync::Arc;
 
 use super::registry::ok;
-use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, axis, single, tensor};
+use super::{BuildError, Desc, Fault, Inputs, Operator, Plan, axis, pointwise, single, tensor};
 use crate::gas;
+use crate::kernels::fused::{Function, Node};
 use crate::kernels::math::{self, canon};
 use crate::kernels::scratch;
 use crate::kernels::split::{self, Shared};
@@ -25,7 +26,7 @@ struct Softmax {
     flat: bool,
 }
 
-pub(super) fn softmax(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+pub(super) fn softmax(node: &super::Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(1, 1, 1)?;
     let flat = node.version < 13;
     let axis = node.int("axis", if flat { 1 } else { -1 })?;
@@ -154,7 +155,7 @@ struct LayerNorm {
     outputs: usize,
 }
 
-pub(super) fn layer(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+pub(super) fn layer(node: &super::Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(2, 3, 3)?;
     if node.int("stash_type", 1)? != 1 {
         return Err(BuildError::Unsupported("stash_type other than float"));
@@ -256,7 +257,7 @@ struct BatchNorm {
     epsilon: f32,
 }
 
-pub(super) fn batch(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+pub(super) fn batch(node: &super::Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(5, 5, 5)?;
     node.ignore("momentum");
     // Before opset 7 training was the default.
@@ -318,5 +319,20 @@ impl Operator for BatchNorm {
             });
         }
         single(shape, v)
+    }
+
+    fn elementwise(&self) -> bool {
+        true
+    }
+
+    fn pointwise(&self, inputs: &Inputs<'_>, plan: &Plan) -> Option<Node> {
+        let inner = plan.shape(0).iter().skip(2).product::<usize>();
+        let [scale, bias, mean, var] = [1, 2, 3, 4].map(|i| inputs.slice::<f32>(i).ok());
+        let (scale, bias, mean, var) = (scale?, bias?, mean?, var?);
+        let factors = scale.iter().zip(var);
+        let factors = factors.map(|(s, v)| s / (v + self.epsilon).sqrt());
+        let by = (mean.iter().zip(factors).zip(bias)).map(|((&m, f), &b)| [m, f, b]);
+        let by = by.collect();
+        (inner > 0).then(|| pointwise::one(Function::Channels { inner, by }, inputs, plan))?
     }
 }

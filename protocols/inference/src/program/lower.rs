@@ -23,6 +23,7 @@ use crate::onnx::{
     ValueInfoProto, tensor_shape_proto::dimension::Value as DimValue,
     type_proto::Value as TypeValue,
 };
+use crate::run::Kept;
 use crate::tensor::{DType, MAX_RANK, Tensor, type_name};
 
 /// Newest operator set understood.
@@ -229,7 +230,9 @@ impl Lowering<'_> {
             .collect();
         constants.retain(|id, _| used.contains(id));
         constants.values_mut().for_each(Tensor::keep_prepared);
+        let most = constants.values().map(Tensor::byte_len).sum();
         let mut program = Program {
+            kept: Kept::new(most),
             inputs,
             outputs,
             symbols: std::mem::take(&mut self.symbols),

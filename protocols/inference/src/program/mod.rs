@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ops::{Attr, Operator};
+use crate::run::Kept;
 use crate::tensor::Tensor;
 
 /// Identifies a value within a program.
@@ -90,6 +91,8 @@ pub struct Program {
     pub(crate) instructions: Vec<Instruction>,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) id: ModelId,
+    /// What its instructions make of constants alone.
+    pub(crate) kept: Kept,
 }
 
 impl Program {

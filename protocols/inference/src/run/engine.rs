@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::header::{RUNTIME_VERSION, TraceHeader, inputs_root};
 use super::limits::{RunLimits, step_rule};
 use super::live::{Live, Slot};
+use super::pending::Pending;
 use super::state::{Element, Frame, LiveValue, MachineState, Status};
 use crate::gas;
 use crate::kernels::{FloatEnvironment, Kernels, check_float_environment, scratch, split};
@@ -83,12 +84,14 @@ pub(super) struct MissingValue(pub(super) ValueId);
 pub struct Run<'p> {
     pub(super) program: &'p Program,
     limits: RunLimits,
-    kernels: Kernels,
+    pub(super) kernels: Kernels,
     threads: usize,
     #[cfg(feature = "bench")]
     unhashed: bool,
     pub(super) state: MachineState,
     pub(super) live: Live,
+    /// What of the live values is still to be computed; nothing between steps.
+    pub(super) pending: Pending,
 }
 
 impl<'p> Run<'p> {
@@ -162,6 +165,7 @@ impl<'p> Run<'p> {
             unhashed: false,
             state,
             live,
+            pending: Pending::default(),
         })
     }
 
@@ -238,7 +242,10 @@ impl<'p> Run<'p> {
             };
             let flow = match &instruction.code {
                 Code::Op(op) => self.compute(instruction, op.as_ref(), &mut step)?,
-                Code::Control(c) => self.control(instruction, c, &mut step)?,
+                Code::Control(c) => {
+                    self.settle();
+                    self.control(instruction, c, &mut step)?
+                }
             };
             match flow {
                 Flow::Next => {}
@@ -259,6 +266,7 @@ impl<'p> Run<'p> {
             Status::Running if last => Status::StepTooLarge,
             status => status,
         };
+        self.settle();
         if self.state.status != Status::Running {
             scratch::idle();
         }
@@ -291,6 +299,10 @@ impl<'p> Run<'p> {
             return Ok(step.too_large());
         }
         // (2) Shapes, gas and memory.
+        let elementwise = op.elementwise();
+        if !elementwise && self.waits(i) {
+            self.settle();
+        }
         let inputs = self.inputs(i);
         let planned = op.plan(&inputs).and_then(|p| p.check());
         for place in inputs.touched() {
@@ -314,22 +326,65 @@ impl<'p> Run<'p> {
         if let Some(flow) = self.refuse(step, cost, memory) {
             return Ok(flow);
         }
-        // Memory kept for later use must leave room for this instruction.
+        // Memory kept for later use must leave room for this instruction, and so
+        // must what waits.
         let used = self.live.bytes.saturating_add(memory);
-        scratch::limit(self.limits.max_memory_bytes.saturating_sub(used));
+        let room = self.limits.max_memory_bytes.saturating_sub(used);
+        scratch::limit(room.saturating_sub(self.pending.bytes));
+        let (fixed, at) = (self.fixed(i), self.state.cursor);
+        let crowded = self.pending.bytes > room;
+        let may = elementwise && !fixed && !crowded && Pending::takes(&plan);
+        let node = may.then(|| op.pointwise(&inputs, &plan)).flatten();
+        let inputs = if node.is_some() || crowded || elementwise && self.waits(i) {
+            drop(inputs);
+            if let (Some(node), Some(out)) = (node, plan.outputs.first())
+                && let Some(slot) = self.wait(i, node, out)
+            {
+                step.carry(carried);
+                self.conclude(i, [slot], step, cost);
+                return Ok(Flow::Next);
+            }
+            if crowded || self.waits(i) {
+                self.settle();
+            }
+            self.inputs(i)
+        } else {
+            inputs
+        };
         // (6)
-        let outputs = op.eval(&inputs, &plan, self.kernels);
+        let kept = fixed.then(|| self.program.kept.get(at)).flatten();
+        let made = match &kept {
+            Some(_) => Ok(Vec::new()),
+            None => op.eval(&inputs, &plan, self.kernels),
+        };
         drop(inputs);
         step.carry(carried);
-        let outputs = match outputs {
-            Ok(outputs) => outputs,
+        let made = match made {
+            Ok(made) => made,
             Err(Fault::Trap(reason)) => return Ok(step.trap(reason)),
             Err(Fault::Missing(place)) => return Err(missing(place)),
         };
         // (7)
-        for (id, tensor) in i.outputs.iter().zip(outputs) {
+        let slots: Vec<Slot> = match kept {
+            Some(kept) => kept,
+            None if fixed => self.program.kept.put(at, made),
+            None => made.into_iter().map(Slot::new).collect(),
+        };
+        self.conclude(i, slots, step, cost);
+        Ok(Flow::Next)
+    }
+
+    /// (7)
+    fn conclude(
+        &mut self,
+        i: &Instruction,
+        outputs: impl IntoIterator<Item = Slot>,
+        step: &mut Step,
+        cost: u64,
+    ) {
+        for (id, slot) in i.outputs.iter().zip(outputs) {
             if let Some(id) = id {
-                self.live.insert(*id, Slot::new(tensor));
+                self.live.insert(*id, slot);
             }
         }
         for id in &i.frees {
@@ -339,7 +394,14 @@ impl<'p> Run<'p> {
         }
         self.done(step, cost);
         self.state.cursor += 1;
-        Ok(Flow::Next)
+    }
+
+    /// Whether an instruction's outputs are the same in every run.
+    fn fixed(&self, i: &Instruction) -> bool {
+        i.inputs.iter().flatten().all(|id| {
+            let live = || self.live.slots.get(id).is_some_and(|s| s.fixed);
+            self.program.constants.contains_key(id) || live()
+        })
     }
 
     /// (3) to (5): whether gas, step gas or memory forbid an instruction.
@@ -373,16 +435,17 @@ impl<'p> Run<'p> {
     fn inputs(&self, i: &Instruction) -> Inputs<'_> {
         let program = self.program;
         let slot = |id: &ValueId| {
-            let (desc, value) = match program.constants.get(id) {
-                Some(t) => (Desc::of(t), Some(t)),
+            let (desc, value, node) = match program.constants.get(id) {
+                Some(t) => (Desc::of(t), Some(t), None),
                 None => {
                     let slot = self.live.slots.get(id)?;
-                    (slot.desc.clone(), slot.tensor.as_ref())
+                    (slot.desc.clone(), slot.tensor.as_ref(), slot.node)
                 }
             };
             Some(Input {
                 desc,
                 value,
+                node,
                 touched: Cell::new(false),
             })
         };

@@ -21,6 +21,10 @@ pub(super) struct Slot {
     origin: Option<ValueId>,
     /// Bytes that it may take besides its elements: a stack grows ahead.
     spare: u64,
+    /// Its node, while it waits to be computed (`pending`).
+    pub(super) node: Option<usize>,
+    /// Whether it is the same in every run (`kept`).
+    pub(super) fixed: bool,
 }
 
 impl Slot {
@@ -32,6 +36,8 @@ impl Slot {
             digest: None,
             origin: None,
             spare: 0,
+            node: None,
+            fixed: false,
         }
     }
 
@@ -43,6 +49,25 @@ impl Slot {
             digest,
             origin: None,
             spare: 0,
+            node: None,
+            fixed: false,
+        }
+    }
+
+    /// A value that waits to be computed.
+    pub(super) fn waiting(desc: Desc, node: usize) -> Self {
+        Self {
+            node: Some(node),
+            ..Self::known(desc, None, None)
+        }
+    }
+
+    /// A value that is the same in every run.
+    pub(super) fn fixed(tensor: Tensor, digest: Digest) -> Self {
+        Self {
+            digest: Some(digest),
+            fixed: true,
+            ..Self::new(tensor)
         }
     }
 
@@ -52,9 +77,11 @@ impl Slot {
         self
     }
 
-    /// The same value, as one that no longer grows.
+    /// The same value under another name: it no longer grows, and another round
+    /// may bring another one.
     pub(super) fn settled(mut self) -> Self {
         self.spare = 0;
+        self.fixed = false;
         self
     }
 

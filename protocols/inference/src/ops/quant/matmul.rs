@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
-use super::{Quantised, TYPE, byte, widened, zeros};
+use super::{Quantised, TYPE, byte, bytes, widened, zeros};
 use crate::gas;
+use crate::kernels::bytes::Left;
 use crate::kernels::igemm::{self, IntMat};
+use crate::kernels::prepared::ByteForm;
 use crate::kernels::{Kernels, strided};
 use crate::ops::linear::{Product, product};
 use crate::ops::registry::ok;
@@ -41,6 +43,16 @@ fn at(len: usize, n: usize, batch: usize, i: usize) -> usize {
         i
     } else {
         batch * n + i
+    }
+}
+
+/// The parameters of batch offset `batch` for all of `n` rows or columns, or the
+/// one for all.
+fn grain(of: &[i16], n: usize, batch: usize) -> &[i16] {
+    if of.len() == 1 || of.len() == n {
+        of
+    } else {
+        &of[batch * n..][..n]
     }
 }
 
@@ -86,6 +98,28 @@ fn sums(
     let mut out = vec![0i32; numel(&p.out) as usize];
     let (am, bm, cm) = (p.m * p.k, p.k * p.n, p.m * p.n);
     if cm == 0 || out.is_empty() {
+        return Ok(out);
+    }
+    let form = ByteForm {
+        kernels,
+        n: p.n,
+        k: p.k,
+    };
+    let right = bytes(b)?;
+    if let Some(packed) = b.prepared().and_then(|b| b.bytes(form, right)) {
+        let left = bytes(a)?;
+        let mut chunks = out.chunks_exact_mut(cm);
+        strided::walk(&p.batch, [&p.a_lane, &p.b_lane], |[i, j]| {
+            let (i, j) = (i as usize, j as usize);
+            if let (Some(c), Some(b)) = (chunks.next(), packed.get(j)) {
+                let a = Left {
+                    bytes: left.part(i * am, am),
+                    zeros: grain(za, p.m, i),
+                };
+                b.product(kernels, p.m, a, grain(zb, p.n, j), c);
+                each(i, j);
+            }
+        });
         return Ok(out);
     }
     let (mut a, mut b) = (widened(a)?, widened(b)?);

@@ -12,6 +12,7 @@ mod matmul;
 
 use super::registry::{SupportedOperator, own, wide, wide_by};
 use super::{Fault, Inputs};
+use crate::kernels::bytes::Bytes;
 use crate::tensor::{DType, Data, Element, Tensor};
 
 /// The operators of this family.
@@ -63,10 +64,19 @@ fn byte(dtype: DType) -> bool {
 }
 
 /// Bytes as 16-bit integers.
-fn widened(t: &Tensor) -> Result<Vec<i16>, Fault> {
+pub(super) fn widened(t: &Tensor) -> Result<Vec<i16>, Fault> {
     match t.data() {
         Data::U8(v) => Ok(v.iter().map(|&x| i16::from(x)).collect()),
         Data::I8(v) => Ok(v.iter().map(|&x| i16::from(x)).collect()),
+        _ => Err(TYPE),
+    }
+}
+
+/// Bytes as they are.
+pub(super) fn bytes(t: &Tensor) -> Result<Bytes<'_>, Fault> {
+    match t.data() {
+        Data::U8(v) => Ok(Bytes::Unsigned(v)),
+        Data::I8(v) => Ok(Bytes::Signed(v)),
         _ => Err(TYPE),
     }
 }

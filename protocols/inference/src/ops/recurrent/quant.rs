@@ -6,15 +6,17 @@
 //! Weights are `i8` or `u8`, [directions, input or hidden, 4 · hidden], with one
 //! scale and zero point per direction, or per direction and column.
 
+use std::sync::Arc;
+
 use super::run::Weights;
 use super::{DISAGREE, Sizes};
-use crate::kernels::Kernels;
-use crate::kernels::igemm::{IntMat, Packed};
+use crate::kernels::bytes::{self as kernels, Left, Packed};
 use crate::kernels::math::canon;
-use crate::kernels::simd;
-use crate::ops::quant::dynamic;
+use crate::kernels::prepared::ByteForm;
+use crate::kernels::{Kernels, simd};
+use crate::ops::quant::{bytes, dynamic, widened};
 use crate::ops::{Fault, Inputs};
-use crate::tensor::{DType, Data, Tensor};
+use crate::tensor::DType;
 
 /// Input places of scale and zero point of W and of R.
 const PLACES: [(usize, usize, usize); 2] = [(1, 8, 9), (2, 10, 11)];
@@ -37,19 +39,18 @@ pub(super) fn check(inputs: &Inputs<'_>, s: &Sizes) -> Result<(), Fault> {
     Ok(())
 }
 
-/// One direction's matrix of bytes, less its zero points.
-struct Matrix {
-    packed: Packed,
-    /// One scale, or one per column.
-    scales: Vec<f32>,
+/// All directions' matrices of bytes, packed for good, or this direction's alone.
+enum Packing {
+    Kept(Arc<Vec<Packed>>, usize),
+    Own(Packed),
 }
 
-fn widened(t: &Tensor) -> Result<Vec<i16>, Fault> {
-    match t.data() {
-        Data::U8(v) => Ok(v.iter().map(|&x| i16::from(x)).collect()),
-        Data::I8(v) => Ok(v.iter().map(|&x| i16::from(x)).collect()),
-        _ => Err(Fault::Trap("element type not supported here")),
-    }
+/// One direction's matrix of bytes.
+struct Matrix {
+    packing: Packing,
+    /// One zero point, or one per column; scales likewise.
+    zeros: Vec<i16>,
+    scales: Vec<f32>,
 }
 
 impl Matrix {
@@ -57,31 +58,38 @@ impl Matrix {
         inputs: &Inputs<'_>,
         (weight, scale, zero): (usize, usize, usize),
         direction: usize,
-        rows: usize,
-        width: usize,
+        (k, n): (usize, usize),
+        kernels: Kernels,
     ) -> Result<Self, Fault> {
-        let all = widened(inputs.tensor(weight)?)?;
+        let t = inputs.tensor(weight)?;
         let (scales, zeros) = (inputs.slice::<f32>(scale)?, widened(inputs.tensor(zero)?)?);
         let per = if inputs.shape(scale)?.len() == 2 {
-            width
+            n
         } else {
             1
         };
-        let (scales, zeros) = (
-            scales[direction * per..][..per].to_vec(),
-            &zeros[direction * per..][..per],
-        );
-        let mut data = all[direction * rows * width..][..rows * width].to_vec();
-        for row in data.chunks_exact_mut(width.max(1)) {
-            for (v, z) in row.iter_mut().zip(zeros.iter().cycle()) {
-                *v -= z;
+        let all = bytes(t)?;
+        let form = ByteForm { kernels, n, k };
+        let kept = t.prepared().and_then(|p| p.bytes(form, all));
+        let packing = match kept.filter(|k| k.len() > direction) {
+            Some(kept) => Packing::Kept(kept, direction),
+            None => {
+                let part = all.part(direction * n * k, n * k);
+                Packing::Own(Packed::new(kernels, part, n, k))
             }
-        }
-        let rows_of = IntMat { data: &data, width };
+        };
         Ok(Self {
-            packed: Packed::new(&rows_of, width, rows),
-            scales,
+            packing,
+            zeros: zeros[direction * per..][..per].to_vec(),
+            scales: scales[direction * per..][..per].to_vec(),
         })
+    }
+
+    fn packed(&self) -> &Packed {
+        match &self.packing {
+            Packing::Kept(all, direction) => &all[*direction],
+            Packing::Own(packed) => packed,
+        }
     }
 }
 
@@ -100,31 +108,50 @@ impl Bytes {
         kernels: Kernels,
     ) -> Result<Self, Fault> {
         let wide = s.gates * s.hidden;
+        let matrix = |places, k| Matrix::new(inputs, places, direction, (k, wide), kernels);
         Ok(Self {
             kernels,
-            w: Matrix::new(inputs, PLACES[0], direction, s.input, wide)?,
-            r: Matrix::new(inputs, PLACES[1], direction, s.hidden, wide)?,
+            w: matrix(PLACES[0], s.input)?,
+            r: matrix(PLACES[1], s.hidden)?,
         })
     }
 
-    /// `out` = columns `first..first + width` of quantised(x)·`m`; x is quantised
-    /// as a whole.
-    fn product(&self, x: &[f32], m: &Matrix, first: usize, width: usize, out: &mut [f32]) {
-        let (rows, all) = (out.len() / width, m.packed.width());
-        let q = dynamic::parameters(self.kernels, x);
-        let mut a = vec![0i16; x.len()];
-        simd::map1(self.kernels, x, &mut a, |v: f32| {
-            i16::from(q.quantise(v)) - i16::from(q.zero)
-        });
-        let mut sums = vec![0i32; rows * all];
-        m.packed.product(self.kernels, rows, &a, &mut sums);
-        let scales: Vec<f32> = (first..first + width)
-            .map(|j| q.scale * m.scales[if m.scales.len() == 1 { 0 } else { j }])
-            .collect();
-        for (out, sums) in out.chunks_exact_mut(width).zip(sums.chunks_exact(all)) {
-            let sums = &sums[first..first + width];
-            for ((o, &s), &w) in out.iter_mut().zip(sums).zip(&scales) {
-                *o = canon(s as f32 * w);
+    /// `out` = quantised(x)·`m`; every `together` elements of x are quantised as one.
+    fn product(&self, x: &[f32], m: &Matrix, together: usize, out: &mut [f32]) {
+        let packed = m.packed();
+        let (n, k) = (packed.width(), packed.rows());
+        let rows = out.len() / n;
+        let mut q = vec![0u8; x.len()];
+        let (mut zeros, mut scales) = (Vec::new(), Vec::new());
+        for (x, q) in x.chunks(together).zip(q.chunks_mut(together)) {
+            let by = dynamic::parameters(self.kernels, x);
+            simd::map1(self.kernels, x, q, |v: f32| by.quantise(v));
+            zeros.push(i16::from(by.zero));
+            scales.push(by.scale);
+        }
+        if x.is_empty() {
+            // Nothing covers zero: the parameters of nothing.
+            let by = dynamic::parameters(self.kernels, x);
+            zeros.resize(1, i16::from(by.zero));
+            scales.resize(1, by.scale);
+        }
+        debug_assert_eq!(x.len(), rows * k);
+        let mut sums = vec![0i32; rows * n];
+        let left = Left {
+            bytes: kernels::Bytes::Unsigned(&q),
+            zeros: &zeros,
+        };
+        packed.product(self.kernels, rows, left, &m.zeros, &mut sums);
+        let rows = out.chunks_exact_mut(n).zip(sums.chunks_exact(n));
+        for (r, (out, sums)) in rows.enumerate() {
+            let scale = scales[if scales.len() == 1 { 0 } else { r }];
+            if let &[w] = m.scales.as_slice() {
+                let by = scale * w;
+                simd::map1(self.kernels, sums, out, |s: i32| canon(s as f32 * by));
+            } else {
+                for ((o, &s), &w) in out.iter_mut().zip(sums).zip(&m.scales) {
+                    *o = canon(s as f32 * (scale * w));
+                }
             }
         }
     }
@@ -132,13 +159,10 @@ impl Bytes {
 
 impl Weights for Bytes {
     fn project(&self, x: &[f32], out: &mut [f32]) {
-        self.product(x, &self.w, 0, self.w.packed.width(), out);
+        self.product(x, &self.w, x.len().max(1), out);
     }
 
-    fn recur(&self, h: &[f32], first: usize, width: usize, out: &mut [f32]) {
-        let k = self.r.packed.rows();
-        for (h, out) in h.chunks_exact(k.max(1)).zip(out.chunks_exact_mut(width)) {
-            self.product(h, &self.r, first, width, out);
-        }
+    fn recur(&self, h: &[f32], _: usize, out: &mut [f32]) {
+        self.product(h, &self.r, self.r.packed().rows().max(1), out);
     }
 }

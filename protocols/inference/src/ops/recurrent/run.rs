@@ -1,10 +1,14 @@
 //! The recurrence itself: all time steps projected in one product, then one
 //! step after the other.
 
+use std::sync::Arc;
+
 use super::activation::Activation;
 use super::{DISAGREE, Direction, Kind, Recurrent, Sizes, quant};
-use crate::kernels::gemm::{self, Mat};
+use crate::kernels::gemm::{self, Bias, Mat, Operand, Packed};
 use crate::kernels::math::{self, canon};
+use crate::kernels::pack::{Cut, Side};
+use crate::kernels::prepared::Form;
 use crate::kernels::{Kernels, simd};
 use crate::ops::{Fault, Inputs, Plan, tensor};
 use crate::tensor::{Tensor, numel};
@@ -13,8 +17,9 @@ use crate::tensor::{Tensor, numel};
 pub(super) trait Weights {
     /// `out` = x·W, one row per row of x.
     fn project(&self, x: &[f32], out: &mut [f32]);
-    /// `out` = columns `first..first + width` of h·R, one row per row of h.
-    fn recur(&self, h: &[f32], first: usize, width: usize, out: &mut [f32]);
+    /// `out` = h·R from column `first` on, one row per row of h; all columns but
+    /// for a GRU that resets before the product.
+    fn recur(&self, h: &[f32], first: usize, out: &mut [f32]);
 }
 
 /// `f32` weights as ONNX has them; R is transposed once.
@@ -33,15 +38,86 @@ impl Weights for Plain<'_> {
         gemm::gemm(self.kernels, (m, n, k), Mat::rows(x, k), b, out);
     }
 
-    fn recur(&self, h: &[f32], first: usize, width: usize, out: &mut [f32]) {
+    fn recur(&self, h: &[f32], first: usize, out: &mut [f32]) {
         let (k, n) = (self.sizes.hidden, self.sizes.gates * self.sizes.hidden);
         let b = Mat {
             data: &self.r[first..],
             rs: n,
             cs: 1,
         };
-        let m = out.len() / width;
-        gemm::gemm(self.kernels, (m, width, k), Mat::rows(h, k), b, out);
+        let m = h.len() / k;
+        gemm::gemm(self.kernels, (m, out.len() / m, k), Mat::rows(h, k), b, out);
+    }
+}
+
+/// `f32` weights of all directions, packed for good.
+struct Kept {
+    kernels: Kernels,
+    w: Arc<Vec<Packed>>,
+    r: Arc<Vec<Packed>>,
+    direction: usize,
+    sizes: Sizes,
+}
+
+impl Kept {
+    /// `None` where weights are no constants, or parts of R are needed.
+    fn new(
+        op: &Recurrent,
+        inputs: &Inputs<'_>,
+        sizes: Sizes,
+        direction: usize,
+        kernels: Kernels,
+    ) -> Result<Option<Self>, Fault> {
+        let before = Kind::Gru {
+            linear_before_reset: false,
+        };
+        let wide = sizes.gates * sizes.hidden;
+        if op.kind == before || wide == 0 || sizes.input == 0 {
+            return Ok(None);
+        }
+        let packed = |place: usize, k: usize| -> Result<_, Fault> {
+            let (t, v) = (inputs.tensor(place)?, inputs.slice::<f32>(place)?);
+            let form = Form {
+                kernels,
+                cut: Cut::new(kernels, Side::Right, wide),
+                k,
+                transposed: true,
+                parts: sizes.directions,
+            };
+            let part = |d: usize| Mat::rows(&v[d * wide * k..][..wide * k], k).transposed();
+            Ok(t.prepared().and_then(|p| p.get(form, part)))
+        };
+        let (w, r) = (packed(1, sizes.input)?, packed(2, sizes.hidden)?);
+        Ok(w.zip(r).map(|(w, r)| Self {
+            kernels,
+            w,
+            r,
+            direction,
+            sizes,
+        }))
+    }
+
+    fn product(&self, x: &[f32], k: usize, weights: &Packed, out: &mut [f32]) {
+        let n = self.sizes.gates * self.sizes.hidden;
+        let product = gemm::Product {
+            transposed: false,
+            bias: Bias::None,
+            c: out,
+        };
+        let dims = (x.len() / k, n, k);
+        let left = Mat::rows(x, k).transposed();
+        let (left, right) = (Operand::Lazy(&left), Operand::Packed(weights));
+        gemm::multiply(self.kernels, dims, left, right, product);
+    }
+}
+
+impl Weights for Kept {
+    fn project(&self, x: &[f32], out: &mut [f32]) {
+        self.product(x, self.sizes.input, &self.w[self.direction], out);
+    }
+
+    fn recur(&self, h: &[f32], _: usize, out: &mut [f32]) {
+        self.product(h, self.sizes.hidden, &self.r[self.direction], out);
     }
 }
 
@@ -117,6 +193,8 @@ pub(super) fn run(
     for d in 0..s.directions {
         let weights: Box<dyn Weights> = if op.quantised {
             Box::new(quant::Bytes::new(inputs, &s, d, kernels)?)
+        } else if let Some(kept) = Kept::new(op, inputs, s, d, kernels)? {
+            Box::new(kept)
         } else {
             let w = &inputs.slice::<f32>(1)?[d * wide * s.input..][..wide * s.input];
             let r = &inputs.slice::<f32>(2)?[d * wide * s.hidden..][..wide * s.hidden];
@@ -229,7 +307,7 @@ fn direction(
             } => 2 * h,
             _ => wide,
         };
-        weights.recur(&st.h, 0, zr, &mut st.gates[..s.batch * zr]);
+        weights.recur(&st.h, 0, &mut st.gates[..s.batch * zr]);
         for (b, &len) in lens.iter().enumerate() {
             if step >= len {
                 continue;
@@ -266,7 +344,7 @@ fn direction(
                         add(k, &next, c);
                     } else {
                         simd::map2(k, r, hidden, part, |r: f32, h: f32| r * h);
-                        weights.recur(part, 2 * h, h, &mut next);
+                        weights.recur(part, 2 * h, &mut next);
                         add(k, &next, c);
                     }
                     direct.activate(k, 1, c);
