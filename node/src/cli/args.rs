@@ -115,6 +115,17 @@ pub enum ReceiptCommand {
         /// The receipt
         file: PathBuf,
     },
+    /// Prove one step of a receipt's trace against its commitment
+    #[command(
+        after_help = "Example:\n  aether receipt open r.receipt --step 7 --network mynet/network --json\n\nElements 6 and 7 and one proof for both: whoever has the commitment can check\nthem without the rest of the trace. The receipt is verified first."
+    )]
+    Open {
+        /// The receipt
+        file: PathBuf,
+        /// The step, from 1: opens the elements before and after it
+        #[arg(long)]
+        step: u32,
+    },
 }
 
 /// `aether account …`

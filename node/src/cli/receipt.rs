@@ -12,6 +12,7 @@ use super::page::{Page, Tone, aic, number, size};
 use super::tensors;
 use crate::rpc::views::{JobView, run_status_name};
 use aether_inference::{BundleLimits, Tensor, decode_outputs};
+use aether_kzg::{PairOpening, Prover, Setup, TraceCommitment, TraceElement, Verifier};
 use aether_mesh::{JobId, Payload, RECEIPT_BYTES_MAX, Receipt, Rules, Verified};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -20,6 +21,7 @@ pub(super) fn run(context: &mut Context, command: ReceiptCommand) -> CommandResu
     match command {
         ReceiptCommand::Export { job, file } => export(context, &job, &file),
         ReceiptCommand::Verify { file } => verify(context, &file),
+        ReceiptCommand::Open { file, step } => open(context, &file, step),
     }
 }
 
@@ -49,15 +51,19 @@ fn export(context: &mut Context, job: &JobId, file: &Path) -> CommandResult {
 }
 
 fn verify(context: &mut Context, file: &Path) -> CommandResult {
+    let (rules, verified, bytes) = load(context, file)?;
+    accepted(context, &rules, &verified, bytes);
+    Ok(Exit::Ok)
+}
+
+/// A receipt that holds under the network in --network, and its size.
+fn load(context: &mut Context, file: &Path) -> Result<(Rules, Verified, usize), CliError> {
     // The network first: without it there is nothing to trust.
     let rules = Rules::new(context.genesis()?)?;
     let bytes = files::read(file, RECEIPT_BYTES_MAX as u64)?;
     let checked = Receipt::decode(&bytes).and_then(|r| r.verify(&rules));
     match checked {
-        Ok(verified) => {
-            accepted(context, &rules, &verified, bytes.len());
-            Ok(Exit::Ok)
-        }
+        Ok(verified) => Ok((rules, verified, bytes.len())),
         Err(e) => Err(CliError::failed(
             e.code(),
             format!(
@@ -66,6 +72,74 @@ fn verify(context: &mut Context, file: &Path) -> CommandResult {
                 rules.genesis.name,
                 e.code(),
             ),
+        )),
+    }
+}
+
+fn open(context: &mut Context, file: &Path, step: u32) -> CommandResult {
+    let (_, v, _) = load(context, file)?;
+    let opened = open_step(&v.vcr.commitment, &v.vcr.trace, step)?;
+    let value = json!({
+        "job": v.job,
+        "step": step,
+        "elements": v.vcr.trace.len(),
+        "commitment": hex::encode(&v.vcr.commitment),
+        "before": hex::encode(opened.before.0),
+        "after": hex::encode(opened.after.0),
+        "opening": hex::encode(opened.opening.to_bytes()),
+    });
+    context.console.answer(&value, |page| {
+        page.field("job", v.job)
+            .field("step", number(u64::from(step)))
+            .field("elements", number(v.vcr.trace.len() as u64))
+            .field("commitment", hex::encode(&v.vcr.commitment))
+            .field("before", hex::encode(opened.before.0))
+            .field("after", hex::encode(opened.after.0))
+            .field("opening", hex::encode(opened.opening.to_bytes()));
+    });
+    Ok(Exit::Ok)
+}
+
+/// The elements on both sides of a step, and the proof of both.
+#[derive(Debug)]
+struct OpenedStep {
+    before: TraceElement,
+    after: TraceElement,
+    opening: PairOpening,
+}
+
+fn open_step(commitment: &[u8], trace: &[[u8; 31]], step: u32) -> Result<OpenedStep, CliError> {
+    let elements: Vec<TraceElement> = trace.iter().map(|e| TraceElement(*e)).collect();
+    let index = usize::try_from(step).unwrap_or(usize::MAX);
+    let pair = index
+        .checked_sub(1)
+        .and_then(|before| elements.get(before..=index));
+    let Some(&[before, after]) = pair else {
+        return Err(CliError::failed(
+            "no_such_step",
+            format!(
+                "the trace has steps 1 to {}",
+                elements.len().saturating_sub(1)
+            ),
+        ));
+    };
+    let opening = Prover::new(Setup::ethereum())
+        .open_pair(&elements, index)
+        .map_err(|e| CliError::failed("no_such_step", e.to_string()))?;
+    // What is given out was checked as its receiver will check it.
+    let holds = TraceCommitment::from_bytes(commitment).and_then(|commitment| {
+        let len = elements.len();
+        Verifier::ethereum().verify_pair(&commitment, len, index, &before, &after, &opening)
+    });
+    match holds {
+        Ok(true) => Ok(OpenedStep {
+            before,
+            after,
+            opening,
+        }),
+        Ok(false) | Err(_) => Err(CliError::failed(
+            "commitment",
+            "the commitment is not the trace's",
         )),
     }
 }
@@ -288,5 +362,27 @@ mod tests {
             json["outputs"]["p"]["data"],
             serde_json::json!([0.25, 0.75])
         );
+    }
+
+    #[test]
+    fn a_step_is_opened_only_if_it_exists_and_the_commitment_is_the_traces() {
+        let trace: Vec<[u8; 31]> = (1..=5).map(|i| [i; 31]).collect();
+        let elements: Vec<TraceElement> = trace.iter().map(|e| TraceElement(*e)).collect();
+        let prover = Prover::new(Setup::ethereum());
+        let commitment = prover.commit(&elements).unwrap().to_bytes();
+        for step in 1..=4u32 {
+            let opened = open_step(&commitment, &trace, step).unwrap();
+            assert_eq!(opened.before.0, [step as u8; 31]);
+            assert_eq!(opened.after.0, [step as u8 + 1; 31]);
+        }
+        for step in [0, 5, u32::MAX] {
+            let refused = open_step(&commitment, &trace, step).unwrap_err();
+            assert_eq!(refused.code, "no_such_step");
+            assert!(refused.message.contains("steps 1 to 4"));
+        }
+        let other = prover.commit(&elements[..4]).unwrap().to_bytes();
+        for wrong in [&other[..], &commitment[1..], &[]] {
+            assert_eq!(open_step(wrong, &trace, 2).unwrap_err().code, "commitment");
+        }
     }
 }

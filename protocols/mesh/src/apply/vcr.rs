@@ -197,18 +197,22 @@ pub(super) fn check_block_commitments(txs: &[VerifiedTx]) -> Result<(), ApplyErr
 
 /// Whether each VCR's commitment is finite and commits to its trace.
 pub(crate) fn commitments_hold(vcrs: &[&Vcr]) -> bool {
-    let mut decoded = Vec::with_capacity(vcrs.len());
-    for vcr in vcrs {
-        let Ok(commitment) = TraceCommitment::from_bytes(&vcr.commitment) else {
-            return false;
-        };
-        if commitment.chunks().iter().any(|chunk| chunk.is_infinity()) {
-            return false;
-        }
-        let elements: Vec<TraceElement> = vcr.trace.iter().map(|e| TraceElement(*e)).collect();
-        decoded.push((commitment, elements));
+    // Together, which costs a third of one at a time.
+    let encoded: Vec<&[u8]> = vcrs.iter().map(|vcr| vcr.commitment.as_slice()).collect();
+    let Ok(commitments) = TraceCommitment::from_bytes_many(&encoded) else {
+        return false;
+    };
+    let mut chunks = commitments.iter().flat_map(TraceCommitment::chunks);
+    if chunks.any(|chunk| chunk.is_infinity()) {
+        return false;
     }
-    let pairs: Vec<(&TraceCommitment, &[TraceElement])> =
-        decoded.iter().map(|(c, e)| (c, e.as_slice())).collect();
+    let traces: Vec<Vec<TraceElement>> = vcrs
+        .iter()
+        .map(|vcr| vcr.trace.iter().map(|e| TraceElement(*e)).collect())
+        .collect();
+    let pairs: Vec<(&TraceCommitment, &[TraceElement])> = commitments
+        .iter()
+        .zip(traces.iter().map(Vec::as_slice))
+        .collect();
     verify_commitments(Setup::ethereum(), &pairs).unwrap_or(false)
 }
