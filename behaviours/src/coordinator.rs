@@ -4,7 +4,7 @@
 //!   from slot `posted + r` (the next block is what an assignment enters).
 //! - Workers are found in the DHT: who is not there now is not chosen, so
 //!   without capability records nothing is assigned. The state decides who is
-//!   eligible: stake, standing, room, price.
+//!   eligible: registration, stake, standing, room, price.
 //! - Among the eligible we draw with weights: reputation counts, load counts
 //!   against, and newcomers keep a share. The draw's randomness is the
 //!   event's.
@@ -248,15 +248,19 @@ fn weight(
         .flatten()?;
     let standing = reputation_now(&worker, cx.slot, p.epoch_slots);
     let open = worker.open_payments.checked_add(job.payment)?;
+    // What it registered with, and what it says it has now.
+    let registration = worker.registration.as_ref()?;
     let kind = candidate.tee_kind.code();
+    let takes = |kind: &u8| job.tee_kinds.is_empty() || job.tee_kinds.contains(kind);
     let eligible = worker.stake >= p.worker_stake_min
+        && registration.until > cx.slot
         && standing > p.reputation_banned
         && standing >= job.reputation_min
         && worker.jobs_running < p.worker_jobs_max
         && candidate.slots_free > 0
         && candidate.price_min <= job.payment
         && candidate.models.contains(&job.model)
-        && (job.tee_kinds.is_empty() || job.tee_kinds.contains(&kind))
+        && [kind, registration.kind].iter().all(takes)
         && worker.stake.bps(p.slash_bps)?.0 >= open.0.saturating_mul(2);
     if !eligible {
         return None;

@@ -136,6 +136,8 @@ pub enum Submission {
     Accept(JobId),
     /// A receipt.
     Vcr(JobId),
+    /// A worker's registration.
+    Attest,
     /// A challenge's commit.
     Commit(JobId),
     /// A challenge's reveal.
@@ -174,6 +176,11 @@ pub enum Action {
         job: JobId,
         /// Which.
         blobs: Vec<BlobRef>,
+    },
+    /// Attest a session key to a recent block and register it.
+    Attest {
+        /// Last slot that may include it.
+        expiry: Slot,
     },
     /// Attest a session key to a recent block and submit the accept.
     Accept {

@@ -1,6 +1,8 @@
 //! Whether to accept, when to run, what to publish.
 //!
-//! - Stake is bonded once, if there is none.
+//! - Stake is bonded once, if there is none. Then the worker registers what it
+//!   runs in, and again when three quarters of the registration's life are
+//!   over, so that it never lapses while we are there.
 //! - Which models we hold is the operator's choice. Those that are registered
 //!   are advertised whenever they or our free room change, and every
 //!   [`ADVERTISE_SLOTS`].
@@ -14,9 +16,12 @@
 use crate::machine::{Action, Context, Event, LOOK_AROUND_SLOTS, Role, Submission};
 use aether_mesh::{
     Account, Action as TxAction, Amount, JobId, JobStatus, ModelId, ModelRecord, Role as BondRole,
-    Slot, StateEvent, keys, load,
+    Slot, StateEvent, WorkerRecord, keys, load,
 };
 use std::collections::BTreeMap;
+
+/// A registration that is in no block after so many slots is made anew.
+const ATTEST_SLOTS: u64 = 20;
 
 /// The record in the DHT is renewed this often.
 pub const ADVERTISE_SLOTS: u64 = 20;
@@ -48,6 +53,8 @@ pub struct Worker {
     config: WorkerConfig,
     jobs: BTreeMap<JobId, Stage>,
     bonded: bool,
+    /// Last slot that may include the registration under way.
+    attesting: Option<Slot>,
     advertised: Option<(Slot, u32, Vec<ModelId>)>,
     looked: Option<Slot>,
 }
@@ -60,6 +67,7 @@ impl Worker {
             config,
             jobs: BTreeMap::new(),
             bonded: false,
+            attesting: None,
             advertised: None,
             looked: None,
         }
@@ -67,6 +75,7 @@ impl Worker {
 
     fn on_block(&mut self, cx: &Context<'_>, events: &[StateEvent]) -> Vec<Action> {
         let mut actions = self.bond_once(cx);
+        actions.extend(self.attest(cx));
         for event in events {
             match event {
                 StateEvent::JobAssigned { job, worker, .. } if *worker == self.account => {
@@ -151,6 +160,26 @@ impl Worker {
             },
             expiry: cx.slot.after(100),
         }]
+    }
+
+    /// Registers, or renews what will lapse.
+    fn attest(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        let record: Option<WorkerRecord> = load(cx.state, &keys::worker(&self.account), "worker")
+            .ok()
+            .flatten();
+        let Some(record) = record else {
+            return Vec::new();
+        };
+        let renew_slots = cx.rules.params().registration_slots / 4;
+        let held = record
+            .registration
+            .is_some_and(|r| r.until > cx.slot.after(renew_slots));
+        if held || self.attesting.is_some_and(|until| cx.slot <= until) {
+            return Vec::new();
+        }
+        let expiry = cx.slot.after(ATTEST_SLOTS);
+        self.attesting = Some(expiry);
+        vec![Action::Attest { expiry }]
     }
 
     fn assigned(&mut self, cx: &Context<'_>, id: &JobId) -> Vec<Action> {
@@ -273,6 +302,7 @@ impl Role for Worker {
             Event::SubmissionFailed { what } => {
                 match what {
                     Submission::Bond => self.bonded = false,
+                    Submission::Attest => self.attesting = None,
                     Submission::Accept(job) | Submission::Vcr(job) => {
                         self.jobs.remove(&job);
                     }

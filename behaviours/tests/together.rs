@@ -99,6 +99,10 @@ impl Troupe {
                 Some(Event::WorkersFound { job, candidates })
             }
             Action::FetchBlobs { job, .. } => Some(Event::BlobsReady { job }),
+            Action::Attest { .. } => {
+                self.pool.push(s.attest_tx(who));
+                None
+            }
             Action::Accept { job, .. } => {
                 self.pool.push(s.accept_tx(&job, who));
                 None

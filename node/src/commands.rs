@@ -9,7 +9,7 @@ use crate::network::Network;
 use crate::roles::{Attester, HonestRunner, Runner, SimulatedTee};
 use crate::service::{Node, NodeConfig, NodeError, RoleKind};
 use aether_kzg::bls;
-use aether_mesh::{Amount, NetworkKind};
+use aether_mesh::{Amount, NetworkKind, Params};
 use ed25519_dalek::SigningKey;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::path::Path;
@@ -255,6 +255,7 @@ fn dev(cx: &mut Context, args: &DevArgs) -> CommandResult {
         workers: args.workers as usize,
         challengers: args.challengers as usize,
         accounts: vec!["requester"],
+        params: Params::default(),
     };
     let dir = args
         .dir

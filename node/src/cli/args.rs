@@ -86,6 +86,9 @@ pub enum Command {
     /// Workers of the network
     #[command(subcommand)]
     Worker(WorkerCommand),
+    /// Which TEE evidence counts
+    #[command(subcommand)]
+    Tee(TeeCommand),
     /// Challenges of receipts
     #[command(subcommand)]
     Challenge(ChallengeCommand),
@@ -250,6 +253,22 @@ pub enum WorkerCommand {
     Show {
         /// Its account, or the beginning of it [default: the key's]
         worker: Option<String>,
+    },
+}
+
+/// `aether tee …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum TeeCommand {
+    /// Programs, firmware and statuses that count, and votes for others
+    Show {
+        /// Only the rules, as a file to change and to vote for
+        #[arg(long)]
+        toml: bool,
+    },
+    /// Vote, with a validator's key, for the rules in a file
+    Vote {
+        /// As `aether tee show --toml` prints it: all of the rules
+        file: PathBuf,
     },
 }
 

@@ -6,7 +6,7 @@
 //! | `console`, `page`, `exit` | answers, text for people, exit codes |
 //! | `keyfile`, `files`, `tensors`, `npy`, `weights` | what people hand in |
 //! | `send` | signing, handing in, waiting for the block |
-//! | `job`, `job_post`, `job_wait`, `receipt`, `account`, `node`, `model`, `network`, `key` | the commands |
+//! | `job`, `job_post`, `job_wait`, `receipt`, `account`, `node`, `model`, `network`, `tee`, `key` | the commands |
 //!
 //! Commands speak to a node through the RPC client only; they know no libp2p
 //! and no database. What runs a node is plugged in as [`Hooks`].
@@ -30,6 +30,7 @@ mod npy;
 mod page;
 mod receipt;
 mod send;
+mod tee;
 mod tensors;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,8 @@ mod weights;
 pub use args::{
     AccountCommand, BondRole, BootnodeArgs, ChallengeCommand, Cli, Command, DemoArgs, DevArgs,
     GenesisCommand, Global, JobCommand, JobGetArgs, JobListArgs, JobPostArgs, KeyCommand,
-    ModelCommand, ModelRunArgs, NodeCommand, NodeRole, NodeRunArgs, ReceiptCommand, WorkerCommand,
+    ModelCommand, ModelRunArgs, NodeCommand, NodeRole, NodeRunArgs, ReceiptCommand, TeeCommand,
+    WorkerCommand,
 };
 pub use config::NodeSettings;
 pub use console::Console;
@@ -129,6 +131,7 @@ fn dispatch(context: &mut Context, command: Command, hooks: Hooks) -> CommandRes
         Command::Key(command) => key::run(context, command),
         Command::Model(command) => model::run(context, command),
         Command::Worker(command) => network::worker(context, command),
+        Command::Tee(command) => tee::run(context, command),
         Command::Challenge(command) => network::challenge(context, command),
         Command::Genesis(command) => network::genesis(context, command),
         Command::Version => node::version(context),

@@ -66,8 +66,20 @@ pub(super) fn worker(context: &mut Context, command: WorkerCommand) -> CommandRe
                     .field("settled", number(w.settled))
                     .field("refuted", number(w.refuted))
                     .field("missed", number(w.missed))
-                    .field("registration", format!("epoch {}", w.registration_epoch))
-                    .field("at slot", found.height);
+                    .field("registration", format!("epoch {}", w.registration_epoch));
+                match &w.registration {
+                    None => page.toned("evidence", "none yet: it gets no jobs", Tone::Bad),
+                    Some(r) if r.lapsed => page.toned(
+                        "evidence",
+                        format!("{}, lapsed at slot {}: it gets no jobs", r.kind, r.until),
+                        Tone::Bad,
+                    ),
+                    Some(r) => page
+                        .field("evidence", format!("{}, until slot {}", r.kind, r.until))
+                        .field("program", &r.measurement)
+                        .maybe("platform", r.platform.as_ref()),
+                };
+                page.field("at slot", found.height);
             });
         }
     }

@@ -305,6 +305,7 @@ mod tests {
                     kind: EvidenceKind::Simulated,
                     document: vec![1],
                     slot: Slot(3),
+                    endorsements: None,
                 },
                 commitment: vec![0xab; 48],
                 trace: vec![[0; 31]; 3],

@@ -11,6 +11,7 @@ mod cheat;
 mod closing;
 mod crash;
 mod digits;
+mod evidence;
 mod fraud;
 mod narrator;
 mod requester;

@@ -2,12 +2,14 @@
 //! needs; whatever does not come true ends the demo with a reason and exit 1.
 //!
 //! Here: the order, the network's start, the jobs, the window. The lie and the
-//! slander are in `fraud.rs`, the dead validator in `crash.rs`, results,
+//! slander are in `fraud.rs`, the dead validator in `crash.rs`, the workers'
+//! evidence in `evidence.rs`, results,
 //! receipt, roots and figures in `closing.rs`.
 
 use super::closing::{compare, figures, receipt, tell_results};
 use super::crash::{kill_validator, restart_validator};
 use super::digits::{self};
+use super::evidence::{tell_registrations, tell_staleness};
 use super::fraud::{slander, tell_fraud, tell_slander};
 use super::requester::Requester;
 use super::skeptic::FalseChallenge;
@@ -53,6 +55,7 @@ fn play(args: &DemoArgs, dir: &std::path::Path) -> Done<Summary> {
     tell_fraud(&mut stage, &posted)?;
     tell_slander(&mut stage, &slander)?;
     restart_validator(&mut stage, killed_at)?;
+    tell_staleness(&mut stage)?;
     receipt(&mut stage, &posted, dir)?;
     compare(&mut stage)?;
     figures(&mut stage);
@@ -142,7 +145,7 @@ fn start_network(stage: &mut Stage, seed: u64) -> Done<()> {
     stage
         .tell
         .say("three workers and the coordinator have bonded their stakes");
-    Ok(())
+    tell_registrations(stage)
 }
 
 fn register_model(stage: &mut Stage) -> Done<()> {

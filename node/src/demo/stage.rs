@@ -9,7 +9,7 @@ use crate::network::Network;
 use crate::rpc::views::JobView;
 use crate::rpc::{Client, ClientError};
 use aether_inference::Program;
-use aether_mesh::{Account, Genesis, JobId, ModelId, Rules, runs};
+use aether_mesh::{Account, Genesis, JobId, ModelId, Rules, Slot, runs};
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -81,6 +81,8 @@ pub(super) struct Stage {
     pub(super) cheat: Account,
     pub(super) names: BTreeMap<Account, String>,
     pub(super) confession: PathBuf,
+    /// The first registrations' last slot.
+    pub(super) registered_until: Slot,
     pub(super) summary: Summary,
 }
 
@@ -93,6 +95,7 @@ pub(super) fn open(args: &DemoArgs, dir: &std::path::Path) -> Done<Stage> {
         workers: 3,
         challengers: 1,
         accounts: vec!["requester", "sceptic"],
+        params: super::evidence::params(),
     };
     std::fs::create_dir_all(dir).map_err(text)?;
     let model_file = dir.join("digits.onnx");
@@ -146,6 +149,7 @@ pub(super) fn open(args: &DemoArgs, dir: &std::path::Path) -> Done<Stage> {
         cheat,
         names,
         confession,
+        registered_until: Slot(0),
         summary,
     })
 }

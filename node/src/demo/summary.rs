@@ -98,6 +98,19 @@ pub struct CrashSummary {
     pub caught_up_seconds: f64,
 }
 
+/// Evidence of the workers.
+#[derive(Clone, Debug, Serialize)]
+pub struct EvidenceSummary {
+    /// The first registrations counted until this slot.
+    pub registered_until: Slot,
+    /// The renewed ones count at least until this one.
+    pub renewed_until: Slot,
+    /// Age of the evidence that was refused, slots.
+    pub stale_age_slots: u64,
+    /// What the chain said to it.
+    pub stale_refused: String,
+}
+
 /// Everything.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
@@ -117,6 +130,8 @@ pub struct Summary {
     pub fraud: Option<FraudSummary>,
     /// The slander.
     pub false_challenge: Option<FalseChallengeSummary>,
+    /// Registrations, renewals, stale evidence.
+    pub evidence: Option<EvidenceSummary>,
     /// The receipt.
     pub receipt: Option<ReceiptSummary>,
     /// The crash.

@@ -25,6 +25,8 @@ pub struct Cast {
     pub challengers: usize,
     /// Accounts without a node.
     pub accounts: Vec<&'static str>,
+    /// The network's rules.
+    pub params: Params,
 }
 
 impl Cast {
@@ -69,7 +71,7 @@ impl Devnet {
     pub fn create(dir: &Path, cast: &Cast, models: Vec<PathBuf>) -> Result<Self, DevnetError> {
         let names = cast.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let folder = DevFolder::create(dir, &names, Params::default(), now_ms())?;
+        let folder = DevFolder::create(dir, &names, cast.params.clone(), now_ms())?;
         let bootnode = start_bootnode(&folder)?;
         Ok(Self {
             folder,

@@ -169,8 +169,8 @@ impl DevFolder {
             params,
             tee: GenesisTee {
                 simulated_roots: vec![root.fingerprint().to_string()],
-                nitro: false,
                 measurements: vec![simulated_measurement().to_string()],
+                ..GenesisTee::default()
             },
             validators,
             accounts,

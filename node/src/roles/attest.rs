@@ -100,6 +100,7 @@ impl Attester for SimulatedTee {
             kind: evidence.kind,
             document: evidence.bytes,
             slot,
+            endorsements: None,
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::net::NetHandle;
 use crate::service::{Fetcher, Submitter};
 use aether_behaviours::{Action, Context, Event, Role, RunResult, Submission};
 use aether_mesh::{
-    AccountRecord, Action as TxAction, BlobRef, Capability, JobId, Payload, Rules, Slot, TxBody,
-    TxId, keys, load,
+    AccountRecord, Action as TxAction, BlobRef, BoundEvidence, Capability, JobId, Payload, Rules,
+    Slot, TxBody, TxId, keys, load,
 };
 use aether_storage::{ChainReads, Head};
 use ed25519_dalek::SigningKey;
@@ -213,6 +213,7 @@ impl Driver {
             } => self.submit(what, action, expiry).await,
             Action::FindWorkers { job, model } => self.find_workers(job, model),
             Action::FetchBlobs { job, blobs } => self.fetch(job, blobs),
+            Action::Attest { expiry } => self.attest(head, expiry).await,
             Action::Accept { job, expiry } => self.accept(head, job, expiry).await,
             Action::Run { job } => self.run_job(job),
             Action::PublishVcr {
@@ -298,10 +299,11 @@ impl Driver {
         });
     }
 
-    async fn accept(&mut self, head: &Head, job: JobId, expiry: Slot) {
-        let Some(attester) = self.parts.attester.clone() else {
-            tracing::error!("a worker without a TEE cannot accept jobs");
-            return;
+    /// The session key and fresh evidence for it.
+    fn session(&self, head: &Head) -> Option<([u8; 32], BoundEvidence)> {
+        let Some(attester) = &self.parts.attester else {
+            tracing::error!("a worker without a TEE can neither register nor accept jobs");
+            return None;
         };
         let evidence = attester.evidence(
             &self.parts.rules.chain_id,
@@ -310,13 +312,28 @@ impl Driver {
             &head.block_id,
             now_unix_s(),
         );
-        let session_key = attester.session_key();
-        let action = TxAction::Accept {
-            job,
-            session_key,
-            evidence,
-        };
-        self.submit(Submission::Accept(job), action, expiry).await;
+        Some((attester.session_key(), evidence))
+    }
+
+    async fn attest(&mut self, head: &Head, expiry: Slot) {
+        if let Some((session_key, evidence)) = self.session(head) {
+            let action = TxAction::Attest {
+                session_key,
+                evidence,
+            };
+            self.submit(Submission::Attest, action, expiry).await;
+        }
+    }
+
+    async fn accept(&mut self, head: &Head, job: JobId, expiry: Slot) {
+        if let Some((session_key, evidence)) = self.session(head) {
+            let action = TxAction::Accept {
+                job,
+                session_key,
+                evidence,
+            };
+            self.submit(Submission::Accept(job), action, expiry).await;
+        }
     }
 
     fn inputs(&self) -> impl Fn(&JobId) -> Result<JobInputs, String> + Send + 'static {

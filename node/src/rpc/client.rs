@@ -10,7 +10,7 @@ use super::address::RpcAddress;
 use super::error::{ApiError, ErrorCode};
 use super::views::{
     AccountView, At, BlobView, BlockView, ChallengeView, CoordinatorView, EventLine, GenesisView,
-    JobView, Listing, ModelView, NodeStatus, PeerView, Readiness, Submitted, SupplyView,
+    JobView, Listing, ModelView, NodeStatus, PeerView, Readiness, Submitted, SupplyView, TeeView,
     WorkerView,
 };
 use aether_mesh::{Account, BlobRef, JobId, ModelId, RECEIPT_BYTES_MAX, SignedTx, Slot, TxId};
@@ -205,6 +205,11 @@ impl Client {
     /// `GET /v1/workers`
     pub fn workers(&self, limit: usize) -> Answer<Listing<WorkerView>> {
         self.json(&format!("/v1/workers?limit={limit}"))
+    }
+
+    /// `GET /v1/tee`
+    pub fn tee(&self) -> Answer<At<TeeView>> {
+        self.json("/v1/tee")
     }
 
     /// `GET /v1/coordinators`

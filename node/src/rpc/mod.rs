@@ -9,6 +9,7 @@
 //! | `GET /v1/jobs`, `/v1/job/{job}`, `…/challenges` | jobs as the state has them |
 //! | `GET /v1/job/{job}/input`, `…/output` | their bytes |
 //! | `GET /v1/challenges`, `/v1/workers`, `/v1/worker/{account}`, `/v1/coordinators` | the rest of the state |
+//! | `GET /v1/tee` | which evidence counts, and votes for other rules |
 //! | `GET /v1/models`, `/v1/model/{model}` | registered models |
 //! | `GET /v1/receipt/{job}` | a receipt file's bytes |
 //! | `POST /v1/tx` | a signed transaction's bytes → its id |

@@ -128,14 +128,45 @@ impl Node {
             .prove(&keys::job(id), head.height)
             .map_err(|e| e.to_string())?
             .ok_or("the job is not in the state")?;
+        let tee_rules = match vcr.evidence.rules {
+            0 => None,
+            sequence => Some(
+                self.reads
+                    .prove(&keys::tee_rules(sequence), head.height)
+                    .map_err(|e| e.to_string())?
+                    .ok_or("the rules of evidence are not in the state")?,
+            ),
+        };
+        let vcr_tx = vcr_tx.ok_or("the VCR is not in its block")?;
+        let endorsements = match self.endorsements_of(&vcr_tx)? {
+            None => Vec::new(),
+            Some(bundle) => self
+                .blob(&bundle)
+                .ok_or("the endorsements are not kept here")?
+                .to_vec(),
+        };
+        let (tee_rules, tee_rules_proof) =
+            tee_rules.map_or_else(Default::default, |p| (p.value, p.proof));
         Ok(Receipt {
             job: job_tx.ok_or("the posting is not in its block")?,
-            vcr: vcr_tx.ok_or("the VCR is not in its block")?,
+            vcr: vcr_tx,
             record: proven.value,
             proof: proven.proof,
             header: block.header,
             certificate,
+            endorsements,
+            tee_rules,
+            tee_rules_proof,
         })
+    }
+
+    /// The bundle that a VCR's evidence names.
+    fn endorsements_of(&self, vcr: &SignedTx) -> Result<Option<BlobRef>, String> {
+        let tx = vcr
+            .clone()
+            .verify(&self.rules.chain_id)
+            .map_err(|e| e.to_string())?;
+        Ok(tx.action().evidence().and_then(|e| e.endorsements))
     }
 }
 

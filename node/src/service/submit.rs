@@ -234,12 +234,13 @@ pub(super) fn topic_of(action: &Action) -> Topic {
     match action {
         Action::PostJob(_) | Action::CancelJob { .. } => Topic::Jobs,
         Action::Assign { .. } => Topic::Assignments,
-        Action::Accept { .. } => Topic::Attestations,
+        Action::Attest { .. } | Action::Accept { .. } => Topic::Attestations,
         Action::SubmitVcr { vcr, .. } => vcr_topic(&vcr.job),
         Action::ChallengeCommit { .. } | Action::ChallengeReveal { .. } => Topic::Challenges,
         Action::Transfer { .. }
         | Action::RegisterModel { .. }
         | Action::Bond { .. }
+        | Action::Govern { .. }
         | Action::DoubleVote { .. } => Topic::Transactions,
     }
 }

@@ -7,8 +7,9 @@
 use crate::blob::BlobRef;
 use crate::certificate::Vote;
 use crate::primitives::{Account, Amount, BlobId, JobId, ModelId, Slot, TxId};
+use crate::tee::TeeRules;
 use crate::wire::{self, WireError, pb};
-use aether_tee::EvidenceKind;
+use aether_tee::{EvidenceKind, MAX_ENDORSEMENTS_BYTES};
 use pb::tx_body::Action as PbAction;
 
 /// Most evidence kinds a job may list.
@@ -66,6 +67,9 @@ pub struct BoundEvidence {
     pub document: Vec<u8>,
     /// The slot whose block the binding names.
     pub slot: Slot,
+    /// The bundle in which the vendor speaks about the platform; `None` for
+    /// kinds that need none.
+    pub endorsements: Option<BlobRef>,
 }
 
 /// Terms of a job.
@@ -203,6 +207,20 @@ pub enum Action {
         /// Blinds the commit.
         salt: [u8; 32],
     },
+    /// A worker's registration: what it runs in.
+    Attest {
+        /// Made inside the TEE.
+        session_key: [u8; 32],
+        /// Bound to this session.
+        evidence: BoundEvidence,
+    },
+    /// A validator's vote for other rules of evidence.
+    Govern {
+        /// The sequence that they would get: the next one.
+        sequence: u64,
+        /// All of them.
+        rules: TeeRules,
+    },
     /// Two votes that contradict each other.
     DoubleVote {
         /// One.
@@ -247,10 +265,16 @@ impl BoundEvidence {
         if e.document.is_empty() || e.document.len() > EVIDENCE_BYTES_MAX {
             return Err(ActionError::Value("evidence is empty or too long"));
         }
+        let endorsements = e.endorsements.as_ref().map(BlobRef::from_pb).transpose()?;
+        let fits = |b: &BlobRef| (1..=MAX_ENDORSEMENTS_BYTES as u64).contains(&b.bytes_len);
+        if !endorsements.as_ref().is_none_or(fits) {
+            return Err(ActionError::Value("endorsements are empty or too long"));
+        }
         Ok(Self {
             kind,
             document: e.document.clone(),
             slot: Slot(e.slot),
+            endorsements,
         })
     }
 
@@ -259,6 +283,7 @@ impl BoundEvidence {
             kind: u32::from(self.kind.code()),
             document: self.document.clone(),
             slot: self.slot.0,
+            endorsements: self.endorsements.map(|b| b.to_pb()),
         }
     }
 }
@@ -398,6 +423,7 @@ impl Action {
                 | Action::RegisterModel { .. }
                 | Action::PostJob(_)
                 | Action::Bond { .. }
+                | Action::Govern { .. }
         )
     }
 
@@ -415,6 +441,8 @@ impl Action {
             Action::Transfer { .. }
             | Action::RegisterModel { .. }
             | Action::Bond { .. }
+            | Action::Attest { .. }
+            | Action::Govern { .. }
             | Action::DoubleVote { .. } => 8,
         }
     }
@@ -432,12 +460,30 @@ impl Action {
             Action::SubmitVcr { .. } => "submit_vcr",
             Action::ChallengeCommit { .. } => "challenge_commit",
             Action::ChallengeReveal { .. } => "challenge_reveal",
+            Action::Attest { .. } => "attest",
+            Action::Govern { .. } => "govern",
             Action::DoubleVote { .. } => "double_vote",
+        }
+    }
+
+    /// The evidence in it, if it has any.
+    pub fn evidence(&self) -> Option<&BoundEvidence> {
+        match self {
+            Action::Attest { evidence, .. } | Action::Accept { evidence, .. } => Some(evidence),
+            Action::SubmitVcr { vcr, .. } => Some(&vcr.evidence),
+            _ => None,
         }
     }
 
     /// Blobs that a node must hold before it may judge a block with it.
     pub fn blobs(&self) -> Vec<BlobRef> {
+        let mut blobs = self.own_blobs();
+        blobs.extend(self.evidence().and_then(|e| e.endorsements));
+        blobs
+    }
+
+    /// Those of them that nobody else brings.
+    pub(crate) fn own_blobs(&self) -> Vec<BlobRef> {
         match self {
             Action::RegisterModel { onnx } => vec![*onnx],
             Action::PostJob(PostJob {
@@ -502,6 +548,18 @@ impl Action {
                 challenge: Challenge::decode(&r.challenge)?,
                 salt: wire::fixed(&r.salt, "reveal.salt")?,
             },
+            PbAction::Attest(a) => Action::Attest {
+                session_key: wire::fixed(&a.session_key, "attest.session_key")?,
+                evidence: BoundEvidence::from_pb(a.evidence.as_ref())?,
+            },
+            PbAction::Govern(g) => {
+                let rules = TeeRules::from_pb(wire::required(g.rules.as_ref(), "govern.rules")?)?;
+                rules.check().map_err(ActionError::Value)?;
+                Action::Govern {
+                    sequence: g.sequence,
+                    rules,
+                }
+            }
             PbAction::DoubleVote(d) => Action::DoubleVote {
                 first: Vote::from_pb(wire::required(d.first.as_ref(), "double_vote.first")?)?,
                 second: Vote::from_pb(wire::required(d.second.as_ref(), "double_vote.second")?)?,
@@ -570,6 +628,17 @@ impl Action {
                 job: job.0.to_vec(),
                 challenge: encoded.clone(),
                 salt: salt.to_vec(),
+            }),
+            Action::Attest {
+                session_key,
+                evidence,
+            } => PbAction::Attest(pb::Attest {
+                session_key: session_key.to_vec(),
+                evidence: Some(evidence.to_pb()),
+            }),
+            Action::Govern { sequence, rules } => PbAction::Govern(pb::Govern {
+                sequence: *sequence,
+                rules: Some(rules.to_pb()),
             }),
             Action::DoubleVote { first, second } => PbAction::DoubleVote(pb::DoubleVote {
                 first: Some(first.to_pb()),

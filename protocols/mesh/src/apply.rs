@@ -18,8 +18,10 @@
 mod challenges;
 mod due;
 mod evidence;
+mod governance;
 mod jobs;
 mod money;
+mod registration;
 mod reputation;
 mod vcr;
 
@@ -313,8 +315,14 @@ fn run_tx(
         view.store(keys::account(&signer), &account)?;
     }
     // Bytes that validators must fetch and keep are paid for like bytes of
-    // the transaction itself.
-    let blobs: u64 = tx.action().blobs().iter().map(|b| b.bytes_len).sum();
+    // the transaction itself; a bundle of endorsements only by whoever brings
+    // it first.
+    let mut blobs: u64 = tx.action().own_blobs().iter().map(|b| b.bytes_len).sum();
+    if let Some(bundle) = tx.action().evidence().and_then(|e| e.endorsements)
+        && !view.has(&keys::bundle(&bundle.id))?
+    {
+        blobs = blobs.saturating_add(bundle.bytes_len);
+    }
     if tx
         .action()
         .blobs()
@@ -368,6 +376,13 @@ fn run_tx(
             challenge,
             salt,
         } => challenges::reveal(env, view, events, &signer, job, encoded, challenge, salt),
+        Action::Attest {
+            session_key,
+            evidence,
+        } => registration::attest(env, view, events, &signer, session_key, evidence),
+        Action::Govern { sequence, rules } => {
+            governance::vote(env, view, events, &signer, *sequence, rules)
+        }
         Action::DoubleVote { first, second } => {
             money::double_vote(env, view, events, first, second)
         }

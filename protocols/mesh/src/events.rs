@@ -124,6 +124,20 @@ pub enum StateEvent {
         /// Which job.
         job: JobId,
     },
+    /// A worker said what it runs in.
+    WorkerRegistered {
+        /// Who.
+        worker: Account,
+        /// The last slot in which that counts.
+        until: Slot,
+    },
+    /// The validators agreed on other rules of evidence.
+    TeeRulesChanged {
+        /// Their sequence.
+        sequence: u64,
+        /// First slot in which they count.
+        effective: Slot,
+    },
     /// A validator voted twice.
     ValidatorSlashed {
         /// Who.
@@ -139,6 +153,8 @@ impl StateEvent {
         match self {
             StateEvent::ModelRegistered { .. }
             | StateEvent::Bonded { .. }
+            | StateEvent::WorkerRegistered { .. }
+            | StateEvent::TeeRulesChanged { .. }
             | StateEvent::ValidatorSlashed { .. } => None,
             StateEvent::JobPosted { job }
             | StateEvent::JobAssigned { job, .. }

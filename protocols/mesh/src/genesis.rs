@@ -12,9 +12,11 @@ use crate::primitives::{Account, Amount, ChainId, hash_parts};
 use crate::validators::{ValidatorRecord, ValidatorSet, ValidatorSetError};
 use aether_inference as inference;
 use aether_kzg::bls;
-use aether_tee::{EvidenceKind, Measurement, Policy, RootFingerprint, TrustAnchors};
 use borsh::BorshSerialize;
 use serde::{Deserialize, Serialize};
+
+mod tee;
+pub use tee::{GenesisSnpTcb, GenesisTee, TeeRulesText};
 
 /// Most base units in a genesis: no amount of a network can overflow where a
 /// share of it is computed.
@@ -57,6 +59,16 @@ pub struct Params {
     pub accept_slots: u64,
     /// Greatest age of TEE evidence, in slots.
     pub evidence_age_slots_max: u64,
+    /// A worker's registration counts for so many slots.
+    pub registration_slots: u64,
+    /// Accepted jobs that may run on one platform at once, whosever workers
+    /// share it. Evidence of some kinds names no platform: those workers are
+    /// bounded by stake alone.
+    pub platform_jobs_max: u32,
+    /// A raised number of vendors' collateral counts after so many slots.
+    pub collateral_grace_slots: u64,
+    /// Voted rules take effect after so many slots.
+    pub governance_delay_slots: u64,
     /// Longest deadline a job may ask for.
     pub deadline_slots_max: u64,
     /// Unbonding and vesting time.
@@ -167,6 +179,12 @@ impl Default for Params {
             reveal_slots: 5,
             accept_slots: 2,
             evidence_age_slots_max: 60,
+            // An hour of slots of a second.
+            registration_slots: 3_600,
+            platform_jobs_max: 16,
+            // Two weeks: vendors publish new levels weeks before they matter.
+            collateral_grace_slots: 1_209_600,
+            governance_delay_slots: 600,
             deadline_slots_max: 86_400,
             unbonding_slots: 1_200,
             slash_bps: 500,
@@ -218,19 +236,6 @@ pub struct GenesisAccount {
     pub account: Account,
     /// Free balance.
     pub balance: Amount,
-}
-
-/// Which TEE evidence the network believes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, BorshSerialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GenesisTee {
-    /// SHA-256 of the simulated vendors' root certificates; dev networks only.
-    pub simulated_roots: Vec<String>,
-    /// Whether AWS Nitro evidence is accepted (under the vendor's root).
-    pub nitro: bool,
-    /// Accepted measurements, 96 hex digits; empty: any, and receipts say
-    /// `unmeasured`.
-    pub measurements: Vec<String>,
 }
 
 /// A network's beginning.
@@ -287,6 +292,9 @@ pub enum GenesisError {
     /// Hex that is none, or of the wrong length.
     #[error("tee.{0}: expected hex of the right length")]
     Hex(&'static str),
+    /// A list of `[tee]` that holds something unknown, or something twice.
+    #[error("tee: {0}")]
+    Tee(&'static str),
 }
 
 impl Genesis {
@@ -356,59 +364,6 @@ impl Genesis {
         }
         records.sort_by_key(|r| r.account);
         Ok(records)
-    }
-
-    /// Roots of trust for evidence.
-    pub fn trust_anchors(&self) -> Result<TrustAnchors, GenesisError> {
-        let simulated_roots = self
-            .tee
-            .simulated_roots
-            .iter()
-            .map(|hex| hex.parse::<RootFingerprint>())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| GenesisError::Hex("simulated_roots"))?;
-        let mut anchors = TrustAnchors {
-            simulated_roots,
-            ..TrustAnchors::default()
-        };
-        if self.tee.nitro {
-            anchors.nitro_roots = TrustAnchors::vendors().nitro_roots;
-        }
-        Ok(anchors)
-    }
-
-    /// What evidence must satisfy beyond being genuine.
-    pub fn evidence_policy(&self) -> Result<Policy, GenesisError> {
-        let measurements = self
-            .tee
-            .measurements
-            .iter()
-            .map(|hex| hex.parse::<Measurement>())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| GenesisError::Hex("measurements"))?;
-        let mut kinds = Vec::new();
-        if self.tee.nitro {
-            kinds.push(EvidenceKind::Nitro);
-        }
-        if !self.tee.simulated_roots.is_empty() {
-            kinds.push(EvidenceKind::Simulated);
-        }
-        // Freshness is counted in slots; the document's own clock only has to
-        // be near, also where slots took longer than they should.
-        let p = &self.params;
-        let age_ms = p
-            .evidence_age_slots_max
-            .saturating_mul(p.slot_ms)
-            .saturating_mul(10);
-        let max_age_seconds = age_ms / 1_000;
-        let max_future_skew_seconds = p.clock_skew_ms_max.div_ceil(1_000).saturating_mul(2);
-        Ok(Policy {
-            kinds,
-            measurements,
-            max_age_seconds,
-            max_future_skew_seconds,
-            ..Policy::default()
-        })
     }
 
     /// Limits that a run of a job with this gas limit has.
@@ -517,6 +472,12 @@ impl Genesis {
                 "must hold a witness, and at most 1 GiB",
             );
         }
+        if p.registration_slots <= p.evidence_age_slots_max || p.platform_jobs_max == 0 {
+            return bad(
+                "registration_slots",
+                "must outlast evidence_age_slots_max, and a platform must hold a job",
+            );
+        }
         if !self.tee.simulated_roots.is_empty() && self.kind != NetworkKind::Dev {
             return bad(
                 "tee.simulated_roots",
@@ -543,7 +504,8 @@ impl Genesis {
         }
         self.validator_set()?;
         self.trust_anchors()?;
-        self.evidence_policy()?;
+        self.evidence_policy();
+        self.tee_rules()?;
         Ok(())
     }
 }

@@ -7,12 +7,18 @@
 //! | `c` account | [`CoordinatorRecord`](crate::CoordinatorRecord) |
 //! | `d` slot job | nothing: the job is due for a look at that slot |
 //! | `e` voter height round kind | nothing: this double vote was punished |
+//! | `g` sequence account | hash of the rules of evidence that this validator votes for |
 //! | `j` job | [`JobRecord`](crate::JobRecord) |
+//! | `k` platform | accepted jobs that run on it |
 //! | `m` model | [`ModelRecord`](crate::ModelRecord) |
 //! | `n` slot account job | vesting amount, free at that slot |
+//! | `o` blob | nothing: this bundle of endorsements was paid for |
 //! | `p` slot | account that proposed that slot's block |
 //! | `q` slot job challenger | nothing: a revealed challenge waits for its verdict |
+//! | `r` what | [`RatchetRecord`](crate::RatchetRecord) |
 //! | `s` | [`Supply`](crate::Supply) |
+//! | `t` sequence | [`TeeRulesRecord`](crate::TeeRulesRecord) |
+//! | `u` | sequence of the newest rules of evidence |
 //! | `v` account | [`ValidatorState`](crate::ValidatorState) |
 //! | `w` account | [`WorkerRecord`](crate::WorkerRecord) |
 //! | `x` job challenger | [`ChallengeRecord`](crate::ChallengeRecord) |
@@ -20,7 +26,7 @@
 //! Slots are big-endian, so that scans run in time order.
 
 use crate::certificate::Vote;
-use crate::primitives::{Account, JobId, ModelId, Slot};
+use crate::primitives::{Account, BlobId, JobId, ModelId, Slot};
 
 fn key(prefix: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
@@ -63,6 +69,16 @@ pub fn double_vote(vote: &Vote) -> Vec<u8> {
     key(b'e', &[&vote.voter.0, &height, &round, &[vote.kind as u8]])
 }
 
+/// A validator's vote for the next rules of evidence.
+pub fn tee_vote(sequence: u64, a: &Account) -> Vec<u8> {
+    key(b'g', &[&sequence.to_be_bytes(), &a.0])
+}
+
+/// All votes for the rules of this sequence.
+pub fn tee_votes(sequence: u64) -> Vec<u8> {
+    key(b'g', &[&sequence.to_be_bytes()])
+}
+
 /// A job.
 pub fn job(id: &JobId) -> Vec<u8> {
     key(b'j', &[&id.0])
@@ -70,6 +86,14 @@ pub fn job(id: &JobId) -> Vec<u8> {
 
 /// All jobs.
 pub const JOBS: &[u8] = b"j";
+
+/// Jobs that run on a platform.
+pub fn platform(id: &[u8; 32]) -> Vec<u8> {
+    key(b'k', &[id])
+}
+
+/// All platforms with jobs.
+pub const PLATFORMS: &[u8] = b"k";
 
 /// A model.
 pub fn model(id: &ModelId) -> Vec<u8> {
@@ -87,6 +111,11 @@ pub fn vesting(slot: Slot, a: &Account, job: &JobId) -> Vec<u8> {
 /// All vesting, in slot order.
 pub const VESTING: &[u8] = b"n";
 
+/// A bundle of endorsements that was paid for.
+pub fn bundle(id: &BlobId) -> Vec<u8> {
+    key(b'o', &[&id.0])
+}
+
 /// Who proposed a slot's block.
 pub fn proposer(slot: Slot) -> Vec<u8> {
     key(b'p', &[&slot.0.to_be_bytes()])
@@ -103,8 +132,24 @@ pub fn verdict(slot: Slot, job: &JobId, challenger: &Account) -> Vec<u8> {
 /// The whole verdict queue, in slot order.
 pub const VERDICTS: &[u8] = b"q";
 
+/// The highest number seen of something that never goes back.
+pub(crate) fn ratchet(what: &[u8]) -> Vec<u8> {
+    key(b'r', &[what])
+}
+
+/// All such numbers.
+pub const RATCHETS: &[u8] = b"r";
+
 /// The books.
 pub const SUPPLY: &[u8] = b"s";
+
+/// Rules of evidence.
+pub fn tee_rules(sequence: u64) -> Vec<u8> {
+    key(b't', &[&sequence.to_be_bytes()])
+}
+
+/// The newest rules' sequence.
+pub const TEE_SEQUENCE: &[u8] = b"u";
 
 /// A validator's stake.
 pub fn validator(a: &Account) -> Vec<u8> {

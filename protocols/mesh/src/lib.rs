@@ -14,6 +14,7 @@
 //! | `validators`, `certificate`, `block` | who votes, finality, headers |
 //! | `tx`, `action`, `blob`, `capability` | what travels |
 //! | `state`, `keys`, `records`, `view`, `proof` | what is kept, and how it is proven |
+//! | `tee` | which evidence counts, and how that changes |
 //! | `apply`, `rank`, `runs` | the transition |
 //! | `audit`, `receipt` | what anybody can check afterwards |
 //!
@@ -38,6 +39,7 @@ mod refusal;
 mod rules;
 pub mod runs;
 mod state;
+mod tee;
 mod tx;
 mod validators;
 mod view;
@@ -62,8 +64,8 @@ pub use capability::{
 pub use certificate::{Certificate, CertificateError, Vote, VoteKind, vote_sign_bytes};
 pub use events::StateEvent;
 pub use genesis::{
-    Genesis, GenesisAccount, GenesisError, GenesisTee, GenesisValidator, Limits, NetworkKind,
-    Params,
+    Genesis, GenesisAccount, GenesisError, GenesisSnpTcb, GenesisTee, GenesisValidator, Limits,
+    NetworkKind, Params, TeeRulesText,
 };
 pub use primitives::{
     AIC, Account, Amount, BadAmount, BadHex, BlobId, BlockId, ChainId, JobId, ModelId, Slot, TxId,
@@ -74,12 +76,15 @@ pub use rank::{COORDINATORS_MAX, TICKETS_MAX, coordinator_ranking};
 pub use receipt::{RECEIPT_BYTES_MAX, Receipt, ReceiptError, Verified};
 pub use records::{
     AccountRecord, Assignment, ChallengeRecord, ChallengeStatus, CoordinatorRecord,
-    EvidenceSummary, JobRecord, JobStatus, ModelRecord, Outcome, Supply, ValidatorState, VcrRecord,
-    WorkerRecord,
+    EvidenceSummary, JobRecord, JobStatus, ModelRecord, Outcome, Registration, Supply,
+    ValidatorState, VcrRecord, WorkerRecord,
 };
 pub use refusal::{Blame, Refusal};
 pub use rules::{Library, MemoryLibrary, Rules};
 pub use state::{Entry, MapState, Overlay, StateError, StateReader, Writes};
+pub use tee::{
+    MEASUREMENTS_MAX, RatchetRecord, SnpTcbMin, TeeRules, TeeRulesRecord, newest_rules, rules_at,
+};
 pub use tx::{SignedTx, TX_BODY_BYTES_MAX, TxBody, TxError, VerifiedTx};
 pub use validators::{VALIDATORS_MAX, Validator, ValidatorRecord, ValidatorSet, ValidatorSetError};
 pub use view::load;

@@ -12,7 +12,9 @@
 //!    requester and worker; the record holds the posting's terms and binds its
 //!    input;
 //! 5. the session key signed the VCR; the evidence binds that key, this
-//!    worker and the recorded block, appraised at the VCR's block time;
+//!    worker and the recorded block, appraised at the VCR's block time with the
+//!    bundle of endorsements that it names, by the rules of that time (the
+//!    genesis', or a version proven in the same state root);
 //! 6. the trace begins with the job's header and ends in a final state whose
 //!    output digests are the output's; the commitment commits to the trace.
 //!
@@ -22,6 +24,7 @@
 
 use crate::action::{Action, Payload, PostJob, Vcr};
 use crate::apply::{commitments_hold, verify_session_signature};
+use crate::blob::BlobRef;
 use crate::block::Header;
 use crate::certificate::{Certificate, CertificateError};
 use crate::keys;
@@ -30,6 +33,7 @@ use crate::proof::{ProofError, verify_inclusion};
 use crate::records::{JobRecord, JobStatus};
 use crate::rules::Rules;
 use crate::runs;
+use crate::tee::{TeeRules, TeeRulesRecord};
 use crate::tx::{SignedTx, TxError};
 use crate::wire::{self, WireError, pb};
 use aether_tee::{Appraisal, Binding, Endorsements, Evidence, UnixTime, appraise, is_canonical};
@@ -56,6 +60,13 @@ pub struct Receipt {
     pub header: Header,
     /// The header's finality.
     pub certificate: Certificate,
+    /// The bundle that the VCR's evidence names; empty if it names none.
+    pub endorsements: Vec<u8>,
+    /// The rules that the evidence was judged by, as their bytes stand in the
+    /// state; empty if they are the genesis'.
+    pub tee_rules: Vec<u8>,
+    /// Inclusion of those rules.
+    pub tee_rules_proof: Vec<u8>,
 }
 
 /// Why a receipt is refused. The code is stable; the text is for people.
@@ -172,6 +183,9 @@ impl Receipt {
             proof: self.proof.clone(),
             header: Some(self.header.to_pb()),
             certificate: Some(self.certificate.to_pb()),
+            endorsements: self.endorsements.clone(),
+            tee_rules: self.tee_rules.clone(),
+            tee_rules_proof: self.tee_rules_proof.clone(),
         }
         .encode_to_vec()
     }
@@ -192,6 +206,9 @@ impl Receipt {
                 r.certificate.as_ref(),
                 "receipt.certificate",
             )?)?,
+            endorsements: r.endorsements,
+            tee_rules: r.tee_rules,
+            tee_rules_proof: r.tee_rules_proof,
         })
     }
 
@@ -345,12 +362,15 @@ impl Receipt {
             settled.evidence.block.as_bytes(),
         );
         let at = UnixTime(settled.time_ms / 1_000);
-        let none = Endorsements::none();
+        let endorsements = self.endorsements_of(vcr)?;
+        let policy = self
+            .tee_rules_of(rules, settled.evidence.rules)?
+            .policy(&rules.policy);
         let appraisal = appraise(
             &document,
-            &none,
+            &endorsements,
             &rules.anchors,
-            &rules.policy,
+            &policy,
             &binding,
             at,
         )
@@ -364,6 +384,33 @@ impl Receipt {
             return Err(ReceiptError::Unmeasured);
         }
         Ok(appraisal)
+    }
+
+    /// The bundle that the evidence names, nothing more and nothing less.
+    fn endorsements_of(&self, vcr: &Vcr) -> Result<Endorsements, ReceiptError> {
+        let held = (!self.endorsements.is_empty()).then(|| BlobRef::of(&self.endorsements));
+        if held != vcr.evidence.endorsements {
+            return Err(ReceiptError::Evidence(
+                "the endorsements are not those that it names".to_owned(),
+            ));
+        }
+        Ok(Endorsements(self.endorsements.clone()))
+    }
+
+    /// The rules of this sequence: the genesis', or proven like the record.
+    fn tee_rules_of(&self, rules: &Rules, sequence: u64) -> Result<TeeRules, ReceiptError> {
+        if sequence == 0 {
+            if !self.tee_rules.is_empty() || !self.tee_rules_proof.is_empty() {
+                return Err(ReceiptError::Record);
+            }
+            return Ok(rules.tee_rules.clone());
+        }
+        let root = &self.header.state_root;
+        let key = keys::tee_rules(sequence);
+        verify_inclusion(root, &key, &self.tee_rules, &self.tee_rules_proof)?;
+        TeeRulesRecord::try_from_slice(&self.tee_rules)
+            .map(|record| record.rules)
+            .map_err(|_| ReceiptError::Record)
     }
 
     fn check_trace(

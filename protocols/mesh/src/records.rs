@@ -43,6 +43,30 @@ pub struct WorkerRecord {
     pub refuted: u64,
     /// Deadlines missed after accepting.
     pub missed: u64,
+    /// What it runs in, once it has said so.
+    pub registration: Option<Registration>,
+}
+
+/// What a worker's last attestation proved.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+pub struct Registration {
+    /// Vendor code.
+    pub kind: u8,
+    /// The program it runs.
+    #[serde(serialize_with = "as_hex")]
+    pub measurement: [u8; 48],
+    /// The platform, where the evidence names one.
+    pub platform: Option<[u8; 32]>,
+    /// Digest of the signed content.
+    pub digest: [u8; 32],
+    /// The slot it was bound to.
+    pub slot: Slot,
+    /// The last slot in which it counts.
+    pub until: Slot,
+}
+
+fn as_hex<S: serde::Serializer>(bytes: &[u8; 48], s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&hex::encode(bytes))
 }
 
 /// A coordinator's bond.
@@ -134,6 +158,8 @@ pub struct EvidenceSummary {
     pub slot: Slot,
     /// That slot's block, so that a receipt's verifier can bind it again.
     pub block: BlockId,
+    /// Sequence of the rules it was judged by.
+    pub rules: u64,
 }
 
 /// A VCR as the state remembers it.
@@ -222,6 +248,8 @@ pub struct JobRecord {
     pub assignment: Option<Assignment>,
     /// The accept's slot.
     pub accepted: Option<Slot>,
+    /// The platform that the accept's evidence names, while it runs there.
+    pub platform: Option<[u8; 32]>,
     /// The receipt.
     pub vcr: Option<VcrRecord>,
     /// The end.

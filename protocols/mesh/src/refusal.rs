@@ -78,7 +78,10 @@ pub enum Refusal {
     /// The input does not fit the model.
     #[error("input refused: {0}")]
     Input(String),
-    /// The evidence was not believed.
+    /// The evidence is forged: no network would believe it at any time.
+    #[error("evidence refused: {0}")]
+    Forged(String),
+    /// The evidence is not what this state asks for, perhaps not yet.
     #[error("evidence refused: {0}")]
     Evidence(String),
     /// The VCR contradicts itself or its job.
@@ -104,6 +107,7 @@ impl Refusal {
             | Refusal::Evidence(_) => Blame::NotYet,
             Refusal::Expired(_) | Refusal::NonceUsed { .. } | Refusal::Over(_) => Blame::TooLate,
             Refusal::Never(_)
+            | Refusal::Forged(_)
             | Refusal::Model(_)
             | Refusal::Input(_)
             | Refusal::Vcr(_) => Blame::Sender,

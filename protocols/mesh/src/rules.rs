@@ -8,6 +8,7 @@
 use crate::blob::BlobRef;
 use crate::genesis::{Genesis, GenesisError};
 use crate::primitives::ChainId;
+use crate::tee::TeeRules;
 use crate::validators::ValidatorSet;
 use aether_inference::{ModelError, Program};
 use aether_kzg::Verifier;
@@ -23,8 +24,10 @@ pub struct Rules {
     pub chain_id: ChainId,
     /// Roots for evidence.
     pub anchors: TrustAnchors,
-    /// Policy for evidence.
+    /// Policy for evidence, without what may change by vote.
     pub policy: Policy,
+    /// The rules of evidence of sequence 0.
+    pub tee_rules: TeeRules,
     /// Who votes.
     pub validators: Arc<ValidatorSet>,
     /// Checks openings.
@@ -38,7 +41,8 @@ impl Rules {
         Ok(Self {
             chain_id: genesis.chain_id(),
             anchors: genesis.trust_anchors()?,
-            policy: genesis.evidence_policy()?,
+            policy: genesis.evidence_policy(),
+            tee_rules: genesis.tee_rules()?,
             validators: Arc::new(genesis.validator_set()?),
             verifier: Verifier::ethereum(),
             genesis,

@@ -27,6 +27,7 @@ fn quote(
         kind: EvidenceKind::Simulated,
         document,
         slot,
+        endorsements: None,
     }
 }
 
@@ -116,6 +117,7 @@ fn table() -> Vec<Case> {
                     kind: EvidenceKind::Simulated,
                     document,
                     slot: s.slot,
+                    endorsements: None,
                 }
             },
         ),
@@ -138,6 +140,7 @@ fn table() -> Vec<Case> {
                     kind: EvidenceKind::Simulated,
                     document,
                     slot: s.slot,
+                    endorsements: None,
                 }
             },
         ),
@@ -159,13 +162,14 @@ fn table() -> Vec<Case> {
                     kind: EvidenceKind::Simulated,
                     document,
                     slot: s.slot,
+                    endorsements: None,
                 }
             },
         ),
         (
             "with its signature's twin",
             "evidence refused",
-            Blame::NotYet,
+            Blame::Sender,
             |s| {
                 let mut e = s.evidence("worker", &session("worker"));
                 negate_s(&mut e.document);
@@ -175,23 +179,24 @@ fn table() -> Vec<Case> {
         (
             "with trailing bytes",
             "evidence refused",
-            Blame::NotYet,
+            Blame::Sender,
             |s| {
                 let mut e = s.evidence("worker", &session("worker"));
                 e.document.push(0);
                 e
             },
         ),
-        ("truncated", "evidence refused", Blame::NotYet, |s| {
+        ("truncated", "evidence refused", Blame::Sender, |s| {
             let mut e = s.evidence("worker", &session("worker"));
             e.document.pop();
             e
         }),
-        ("that is none", "evidence refused", Blame::NotYet, |s| {
+        ("that is none", "evidence refused", Blame::Sender, |s| {
             BoundEvidence {
                 kind: EvidenceKind::Simulated,
                 document: b"believe me".to_vec(),
                 slot: s.slot,
+                endorsements: None,
             }
         }),
         ("called Nitro", "evidence refused", Blame::NotYet, |s| {
@@ -202,7 +207,7 @@ fn table() -> Vec<Case> {
         (
             "of a kind that nobody appraises",
             "evidence refused",
-            Blame::NotYet,
+            Blame::Sender,
             |s| {
                 let mut e = s.evidence("worker", &session("worker"));
                 e.kind = EvidenceKind::Tdx;
@@ -309,11 +314,10 @@ fn a_vcr_may_use_another_session_than_the_accept() {
 fn a_job_may_demand_other_evidence_than_the_network_does() {
     let mut s = Scene::new();
     let job = s.post_with(|t| t.tee_kinds = vec![EvidenceKind::SevSnp, EvidenceKind::Nitro]);
-    s.assign(&job, "worker");
-    let why = s.refusal(&s.accept_tx(&job, "worker"));
+    let why = s.refusal(&s.assign_tx(s.first_coordinator(&job), &job, "worker"));
     assert_eq!(
         why,
-        Refusal::Never("the job does not accept this kind of evidence")
+        Refusal::NotNow("the job does not accept the worker's kind of evidence")
     );
 
     let job = s.post_with(|t| t.tee_kinds = vec![EvidenceKind::Simulated]);
@@ -322,13 +326,11 @@ fn a_job_may_demand_other_evidence_than_the_network_does() {
 
 #[test]
 fn a_genesis_without_simulated_roots_refuses_the_simulated_tee_by_type() {
-    let mut s = Scene::with(|g| {
+    let s = Scene::with(|g| {
         g.tee.simulated_roots.clear();
         g.tee.nitro = true;
     });
-    let job = s.post();
-    s.assign(&job, "worker");
-    let why = s.why(&s.accept_tx(&job, "worker"));
+    let why = s.why(&s.attest_tx("worker"));
     let by_type = aether_tee::Refusal::KindNotAccepted(EvidenceKind::Simulated).to_string();
     assert!(why.contains(&by_type), "{why:?}, not {by_type:?}");
 }

@@ -53,7 +53,7 @@ impl Tree {
 }
 
 /// A receipt for a job as the state now says, final by three of four.
-fn receipt(s: &Scene, job: &JobId, posting: &VerifiedTx, vcr: &VerifiedTx) -> Receipt {
+pub(crate) fn receipt(s: &Scene, job: &JobId, posting: &VerifiedTx, vcr: &VerifiedTx) -> Receipt {
     let tree = Tree::over(&s.state);
     let key = keys::job(job);
     let header = Header {
@@ -76,6 +76,9 @@ fn receipt(s: &Scene, job: &JobId, posting: &VerifiedTx, vcr: &VerifiedTx) -> Re
         proof: tree.prove(&key),
         header,
         certificate,
+        endorsements: Vec::new(),
+        tee_rules: Vec::new(),
+        tee_rules_proof: Vec::new(),
     }
 }
 
@@ -561,7 +564,7 @@ fn a_receipt_says_what_it_trusts() {
     rules.anchors.simulated_roots = vec![other_root().fingerprint()];
     assert_eq!(code(&receipt, &rules), "evidence-refused");
     let mut rules = Rules::new(usual_genesis()).unwrap();
-    rules.policy.measurements = vec![aether_tee::Measurement::of(b"another image")];
+    rules.tee_rules.measurements = vec![aether_tee::Measurement::of(b"another image").0];
     assert_eq!(code(&receipt, &rules), "evidence-refused");
 }
 

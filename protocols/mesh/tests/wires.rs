@@ -234,6 +234,7 @@ fn fields_of_impossible_length_or_value_are_refused() {
             kind: 127,
             document: vec![1],
             slot: 1,
+            endorsements: None,
         };
         change(&mut e);
         A::Accept(pb::Accept {

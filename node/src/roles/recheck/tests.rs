@@ -40,6 +40,7 @@ fn digit_job() -> (JobInputs, Trace) {
         window_slots: 10,
         assignment: None,
         accepted: None,
+        platform: None,
         vcr: None,
         outcome: None,
     };

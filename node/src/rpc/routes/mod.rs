@@ -74,6 +74,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/workers", get(state::workers))
         .route("/v1/worker/{account}", get(state::worker))
         .route("/v1/coordinators", get(state::coordinators))
+        .route("/v1/tee", get(state::tee))
         .route("/v1/models", get(state::models))
         .route("/v1/model/{model}", get(state::model))
         .route(

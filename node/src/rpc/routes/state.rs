@@ -7,7 +7,7 @@ use super::{Answer, Shared, blocking, json, parse, with_state};
 use crate::rpc::error::ApiError;
 use crate::rpc::views::{
     AccountView, At, ChallengeView, CoordinatorView, JOB_STATUSES, JobView, Listing, ModelView,
-    SupplyView, ValidatorView, WorkerView, status_name,
+    SupplyView, TeeView, ValidatorView, WorkerView, status_name,
 };
 use aether_mesh::{
     Account, AccountRecord, ChallengeRecord, CoordinatorRecord, JobId, JobRecord, ModelId,
@@ -225,6 +225,18 @@ pub(super) async fn worker(
             Ok(At {
                 height,
                 value: view,
+            })
+        })
+    });
+    json(&view.await?)
+}
+
+pub(super) async fn tee(State(shared): State<Arc<Shared>>) -> Answer {
+    let view = blocking(&shared, |node| {
+        with_state(node, |height, state| {
+            Ok(At {
+                height,
+                value: TeeView::of(state, &node.rules(), height)?,
             })
         })
     });

@@ -331,6 +331,9 @@ impl Backend for FakeNode {
             proof: vec![1, 2, 3],
             header: block.header,
             certificate,
+            endorsements: Vec::new(),
+            tee_rules: Vec::new(),
+            tee_rules_proof: Vec::new(),
         })
     }
 

@@ -27,6 +27,7 @@ pub(crate) fn settled(posted: u64) -> JobRecord {
         measured: true,
         slot: Slot(posted),
         block: Default::default(),
+        rules: 0,
     };
     let vcr = VcrRecord {
         tx: TxId([8; 32]),
@@ -66,6 +67,7 @@ pub(crate) fn settled(posted: u64) -> JobRecord {
             worker_stake: Amount::aic(1_000),
         }),
         accepted: Some(Slot(posted + 1)),
+        platform: None,
         vcr: Some(vcr),
         outcome: Some(Outcome {
             slot: Slot(posted + 20),

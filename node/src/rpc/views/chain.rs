@@ -1,9 +1,10 @@
 //! Accounts, bonds, books, blocks and the genesis.
 
 use aether_mesh::{
-    Account, AccountRecord, Amount, Block, BlockId, Certificate, ChainId, Genesis, SignedTx, Slot,
-    Supply, TxId, ValidatorState, WorkerRecord, pb, reputation_now, wire,
+    Account, AccountRecord, Amount, Block, BlockId, Certificate, ChainId, Genesis, Registration,
+    SignedTx, Slot, Supply, TxId, ValidatorState, WorkerRecord, pb, reputation_now, wire,
 };
+use aether_tee::EvidenceKind;
 use serde::{Deserialize, Serialize};
 
 /// What an account has and what it stands for.
@@ -81,6 +82,36 @@ pub struct WorkerView {
     pub refuted: u64,
     /// Deadlines missed after accepting.
     pub missed: u64,
+    /// What it runs in, once it has attested that.
+    pub registration: Option<RegistrationView>,
+}
+
+/// What a worker attested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationView {
+    /// Kind of evidence.
+    pub kind: String,
+    /// The program, hex.
+    pub measurement: String,
+    /// The platform, hex, where the evidence names one.
+    pub platform: Option<String>,
+    /// The last slot in which it counts.
+    pub until: Slot,
+    /// Whether that slot has passed.
+    pub lapsed: bool,
+}
+
+impl RegistrationView {
+    fn new(r: &Registration, slot: Slot) -> Self {
+        let kind = EvidenceKind::from_code(r.kind);
+        Self {
+            kind: kind.map_or("unknown", EvidenceKind::name).to_owned(),
+            measurement: hex::encode(r.measurement),
+            platform: r.platform.map(hex::encode),
+            until: r.until,
+            lapsed: r.until < slot,
+        }
+    }
 }
 
 impl WorkerView {
@@ -98,6 +129,10 @@ impl WorkerView {
             settled: w.settled,
             refuted: w.refuted,
             missed: w.missed,
+            registration: w
+                .registration
+                .as_ref()
+                .map(|r| RegistrationView::new(r, slot)),
         }
     }
 }

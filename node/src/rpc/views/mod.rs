@@ -5,16 +5,18 @@
 
 mod chain;
 mod job;
+mod tee;
 
 pub use chain::{
-    AccountView, BlockView, CertificateView, CoordinatorView, GenesisView, SupplyView, TxView,
-    ValidatorView, WorkerView,
+    AccountView, BlockView, CertificateView, CoordinatorView, GenesisView, RegistrationView,
+    SupplyView, TxView, ValidatorView, WorkerView,
 };
 pub use job::{
     AssignmentView, ChallengeView, EvidenceView, JobView, ModelView, OutcomeView, VcrView,
     run_status_name,
 };
 pub(crate) use job::{JOB_STATUSES, status_name};
+pub use tee::{TeeView, TeeVotesView, WaitingRulesView};
 
 use aether_mesh::{Account, BlobId, BlobRef, BlockId, ChainId, Slot, TxId};
 use serde::{Deserialize, Serialize};

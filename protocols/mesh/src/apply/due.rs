@@ -12,6 +12,7 @@
 
 use super::challenges::work_off_verdicts;
 use super::jobs::{known, release};
+use super::registration::free_place;
 use super::{Env, reputation};
 use crate::events::StateEvent;
 use crate::keys;
@@ -117,6 +118,7 @@ fn expire(
             view.put_worker(&assignment.worker, &worker)?;
         }
     }
+    free_place(view, &mut job)?;
     let outcome = Outcome {
         slot: env.ctx.slot,
         refunded: job.payment,

@@ -1,25 +1,37 @@
 //! Evidence inside the transition: fresh by slots, bound to this chain,
-//! worker and session, judged at the block's own time.
+//! worker and session, judged at the block's own time by the rules in force,
+//! and resting on nothing older than what the network has seen.
 
 use super::Env;
+use super::governance::rules_in_force;
 use crate::action::BoundEvidence;
 use crate::keys;
 use crate::primitives::{Account, BlockId, Slot};
 use crate::records::EvidenceSummary;
 use crate::refusal::Refusal;
+use crate::tee::{Counted, RatchetRecord, counted};
 use crate::view::View;
-use aether_tee::{Binding, Endorsements, Evidence, UnixTime, appraise, is_canonical};
+use aether_tee::{
+    Appraisal, Binding, Endorsements, Evidence, RefusalClass, UnixTime, appraise, is_canonical,
+};
+
+/// What evidence proved, for the state and for the handler.
+pub(super) struct Appraised {
+    pub(super) summary: EvidenceSummary,
+    pub(super) measurement: [u8; 48],
+    pub(super) platform: Option<[u8; 32]>,
+}
 
 /// Appraises evidence at this block's time; `kinds` empty means any kind of
-/// the network.
+/// the network. Remembers what must not go back.
 pub(super) fn appraise_bound(
     env: &Env<'_>,
-    view: &View<'_>,
+    view: &mut View<'_>,
     worker: &Account,
     session_key: &[u8; 32],
     evidence: &BoundEvidence,
     kinds: &[u8],
-) -> Result<EvidenceSummary, Refusal> {
+) -> Result<Appraised, Refusal> {
     if !kinds.is_empty() && !kinds.contains(&evidence.kind.code()) {
         return Err(Refusal::Never(
             "the job does not accept this kind of evidence",
@@ -46,23 +58,76 @@ pub(super) fn appraise_bound(
         kind: evidence.kind,
         bytes: evidence.document.clone(),
     };
-    is_canonical(&document).map_err(|e| Refusal::Evidence(e.to_string()))?;
+    // Whoever sends a second form of the same evidence made it himself.
+    is_canonical(&document).map_err(|e| Refusal::Forged(e.to_string()))?;
+    let endorsements = match &evidence.endorsements {
+        None => Endorsements::none(),
+        Some(bundle) => Endorsements(
+            env.library
+                .blob(bundle)
+                .ok_or(Refusal::BlobMissing(*bundle))?
+                .to_vec(),
+        ),
+    };
+    let (sequence, rules) = rules_in_force(env, view)?;
     let appraisal = appraise(
         &document,
-        &Endorsements::none(),
+        &endorsements,
         &env.rules.anchors,
-        &env.rules.policy,
+        &rules.policy(&env.rules.policy),
         &binding,
         UnixTime(env.ctx.time_ms / 1_000),
     )
-    .map_err(|refusal| Refusal::Evidence(refusal.to_string()))?;
-    Ok(EvidenceSummary {
-        kind: evidence.kind.code(),
-        digest: appraisal.signed_digest,
-        measured: appraisal.measured,
-        slot: evidence.slot,
-        block,
+    .map_err(|refusal| match refusal.class() {
+        RefusalClass::Forged => Refusal::Forged(refusal.to_string()),
+        RefusalClass::Untimely | RefusalClass::Unwanted => Refusal::Evidence(refusal.to_string()),
+    })?;
+    hold_ratchets(env, view, &appraisal)?;
+    if let Some(bundle) = &evidence.endorsements {
+        view.mark(keys::bundle(&bundle.id));
+    }
+    Ok(Appraised {
+        summary: EvidenceSummary {
+            kind: evidence.kind.code(),
+            digest: appraisal.signed_digest,
+            measured: appraisal.measured,
+            slot: evidence.slot,
+            block,
+            rules: sequence,
+        },
+        measurement: appraisal.measurement.0,
+        platform: appraisal.platform_id.map(|id| id.0),
     })
+}
+
+/// Refuses what is older than the network has seen, and remembers what is
+/// newer.
+fn hold_ratchets(env: &Env<'_>, view: &mut View<'_>, appraisal: &Appraisal) -> Result<(), Refusal> {
+    for Counted {
+        key,
+        value,
+        graced,
+        what,
+    } in counted(&appraisal.details)
+    {
+        let key = keys::ratchet(&key);
+        let seen: RatchetRecord = view.load(&key, "ratchet")?.unwrap_or_default();
+        let grace = match graced {
+            true => env.rules.params().collateral_grace_slots,
+            false => 0,
+        };
+        let least = seen.least(env.ctx.slot, grace);
+        if value < least {
+            return Err(Refusal::Evidence(format!(
+                "{what} is {value}, the network has seen {least}: fetch the vendor's newest"
+            )));
+        }
+        let raised = seen.raised(value, env.ctx.slot, grace);
+        if raised != seen {
+            view.store(key, &raised)?;
+        }
+    }
+    Ok(())
 }
 
 /// Id of a past slot's block; slot 0 is the genesis itself.

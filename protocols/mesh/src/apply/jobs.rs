@@ -3,14 +3,15 @@
 //! - A model is admissible when its ONNX lowers; its id is the program's.
 //! - Posting locks the payment and fixes window and deadline; the input must
 //!   fit the model's signature, so a registered job never ends in "malformed".
-//! - Only coordinators entitled by rank may assign, and only a worker with
-//!   stake, standing and room. Money follows blocks only.
+//! - Only coordinators entitled by rank may assign, and only a registered
+//!   worker with stake, standing and room. Money follows blocks only.
 //! - Capacity, deadline and penalties count from the accept, which needs
 //!   fresh evidence; without it in time the next rank may assign, at no
 //!   penalty.
 
 use super::Env;
 use super::evidence::appraise_bound;
+use super::registration::{must_be_registered, take_place};
 use super::reputation::reputation_now;
 use crate::action::{BoundEvidence, Payload, PostJob};
 use crate::blob::BlobRef;
@@ -108,6 +109,7 @@ pub(super) fn post(
         ),
         assignment: None,
         accepted: None,
+        platform: None,
         vcr: None,
         outcome: None,
     };
@@ -190,6 +192,7 @@ pub(super) fn assign(
         return Err(Refusal::Over("the worker's key was registered anew"));
     }
     eligible(env, &record, &job)?;
+    must_be_registered(env, view, &record, &job)?;
     let open = record
         .open_payments
         .checked_add(job.payment)
@@ -248,7 +251,8 @@ pub(super) fn accept(
         return Err(Refusal::Over("the worker's key was registered anew"));
     }
     eligible(env, &record, &job)?;
-    appraise_bound(env, view, signer, session_key, evidence, &job.tee_kinds)?;
+    let proved = appraise_bound(env, view, signer, session_key, evidence, &job.tee_kinds)?;
+    take_place(env, view, &mut job, proved.platform)?;
     record.jobs_running += 1;
     job.status = JobStatus::Accepted;
     job.accepted = Some(env.ctx.slot);

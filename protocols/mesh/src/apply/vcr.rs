@@ -12,6 +12,7 @@
 
 use super::evidence::appraise_bound;
 use super::jobs::{known, model_of, program_of};
+use super::registration::free_place;
 use super::{ApplyError, Env};
 use crate::action::{Action, Payload, Vcr};
 use crate::events::StateEvent;
@@ -137,6 +138,7 @@ pub(super) fn submit(
         .worker(&worker)?
         .ok_or(Refusal::Corrupted("an assigned worker has no record"))?;
     record.jobs_running = record.jobs_running.saturating_sub(1);
+    free_place(view, &mut job)?;
     view.put_worker(&worker, &record)?;
     let window_end = env.ctx.slot.after(job.window_slots);
     job.status = JobStatus::Submitted;
@@ -149,7 +151,7 @@ pub(super) fn submit(
         output: vcr.output.blob_ref(),
         gas_used: end.gas,
         run_status: end.status,
-        evidence,
+        evidence: evidence.summary,
         window_end,
         closed: None,
         commits: 0,

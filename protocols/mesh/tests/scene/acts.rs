@@ -121,7 +121,31 @@ impl Scene {
             kind: EvidenceKind::Simulated,
             document,
             slot,
+            endorsements: None,
         }
+    }
+
+    /// A registration with evidence bound to the last block.
+    pub fn attest_tx(&self, worker: &str) -> VerifiedTx {
+        let session = session(worker);
+        let evidence = self.evidence(worker, &session);
+        self.attest_with(worker, &session, evidence)
+    }
+
+    pub fn attest_with(
+        &self,
+        worker: &str,
+        session: &SigningKey,
+        evidence: BoundEvidence,
+    ) -> VerifiedTx {
+        let session_key = session.verifying_key().to_bytes();
+        self.tx(
+            worker,
+            Action::Attest {
+                session_key,
+                evidence,
+            },
+        )
     }
 
     pub fn accept_tx(&self, job: &JobId, worker: &str) -> VerifiedTx {

@@ -105,8 +105,8 @@ pub fn usual_genesis() -> Genesis {
         params: Params::default(),
         tee: GenesisTee {
             simulated_roots: vec![sim_root().fingerprint().to_string()],
-            nitro: false,
             measurements: vec![measurement().to_string()],
+            ..GenesisTee::default()
         },
         validators: (0..4)
             .map(|n| genesis_validator(n, VALIDATOR_STAKE))

@@ -39,7 +39,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The usual network: workers and coordinators bonded, the model registered.
+    /// The usual network: workers bonded and attested, coordinators bonded, the
+    /// model registered.
     pub fn new() -> Self {
         Self::with(|_| {})
     }
@@ -60,6 +61,10 @@ impl Scene {
                     amount,
                 },
             ));
+            // Where the network believes our TEE.
+            if !scene.rules.anchors.simulated_roots.is_empty() {
+                txs.push(scene.attest_tx(who));
+            }
         }
         for who in ["coordinator", "coordinator-2"] {
             let amount = p.coordinator_stake_min;
@@ -205,6 +210,13 @@ impl Scene {
         assert_eq!(audit.jobs_open, open);
         for (_, worker) in self.all::<WorkerRecord>(keys::WORKERS) {
             assert!(worker.jobs_running <= self.rules.params().worker_jobs_max);
+        }
+        // A platform's count is its accepted jobs'.
+        for (key, running) in self.all::<u32>(keys::PLATFORMS) {
+            assert!(running <= self.rules.params().platform_jobs_max);
+            let here = |j: &JobRecord| j.platform.is_some_and(|id| key[1..] == id);
+            let jobs = self.jobs().filter(|(_, j)| here(j));
+            assert_eq!(running as usize, jobs.count());
         }
         // What a worker has open is what its jobs say.
         for (key, worker) in self.all::<WorkerRecord>(keys::WORKERS) {

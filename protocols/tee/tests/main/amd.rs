@@ -242,7 +242,7 @@ impl Amd {
 }
 
 /// The fingerprint of the root in a bundle: RSA-PSS signatures differ each time.
-fn root_of(bundle: &Endorsements) -> RootFingerprint {
+pub(crate) fn root_of(bundle: &Endorsements) -> RootFingerprint {
     let mut rest = bundle.0.get(1..).unwrap_or_default();
     while let [tag, a, b, c, d, after @ ..] = rest {
         let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
