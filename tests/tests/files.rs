@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
         .to_owned()
 }
 
-/// Folders that hold nothing of ours: what is built, what git keeps, what a
+/// What holds nothing of ours: what is built, what git keeps, what a
 /// script downloaded.
 const SKIPPED: [&str; 5] = ["target", ".git", ".aether", "node_modules", "__pycache__"];
 
@@ -35,7 +35,11 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
         let entry = entry.expect("a readable entry");
         let (path, name) = (entry.path(), entry.file_name());
         let kind = entry.file_type().expect("an entry with a type");
-        if kind.is_dir() && !SKIPPED.iter().any(|s| name == *s) {
+        // Also as files: in a second working tree `.git` is one.
+        if SKIPPED.iter().any(|s| name == *s) {
+            continue;
+        }
+        if kind.is_dir() {
             collect(&path, found);
         } else if kind.is_file() {
             found.push(path);

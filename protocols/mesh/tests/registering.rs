@@ -79,7 +79,7 @@ fn only_newer_evidence_renews_a_registration() {
         &session,
         s.evidence_at("worker", &session, Slot(5)),
     );
-    s.block(&[newer.clone()]);
+    s.block(std::slice::from_ref(&newer));
     for late in [older, newer] {
         let why = s.refusal(&late);
         assert_eq!(

@@ -88,7 +88,7 @@ fn a_bundle_is_fetched_first_and_paid_for_once() {
     s.library.insert(&bundle.0);
     let paid = |s: &mut Scene, tx: VerifiedTx| {
         let before = s.account_record(&tx.signer()).balance;
-        s.block(&[tx.clone()]);
+        s.block(std::slice::from_ref(&tx));
         let after = s.account_record(&tx.signer()).balance;
         before.checked_sub(after).unwrap()
     };

@@ -4,6 +4,7 @@ mod commands;
 mod jobs;
 mod models;
 mod parsing;
+mod tee;
 
 use super::{BootnodeArgs, CommandResult, Context, DemoArgs, DevArgs, Exit, Hooks, NodeSettings};
 use crate::rpc::tests::TestServer;

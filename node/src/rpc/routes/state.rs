@@ -236,7 +236,7 @@ pub(super) async fn tee(State(shared): State<Arc<Shared>>) -> Answer {
         with_state(node, |height, state| {
             Ok(At {
                 height,
-                value: TeeView::of(state, &node.rules(), height)?,
+                value: TeeView::of(state, node.rules(), height)?,
             })
         })
     });
