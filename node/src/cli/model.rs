@@ -95,15 +95,19 @@ fn program(file: &Path) -> Result<Box<Program>, CliError> {
     }
 }
 
-/// What is missing, and since when there is something like it.
+/// What is missing, and what the list of supported operators says of it: in which
+/// operator sets there is such an operator, and for which element types.
 fn explain(missing: &Missing) -> String {
     let known = supported_operators().find(|o| o.name == missing.operator);
-    match known {
-        Some(o) if o.since > missing.opset => {
-            format!("{missing}; it is supported since opset {}", o.since)
-        }
-        _ => missing.to_string(),
-    }
+    let Some(o) = known else {
+        return missing.to_string();
+    };
+    let sets = match o.until {
+        Some(until) => format!("opsets {} to {}", o.since, until.saturating_sub(1)),
+        None => format!("opset {} and later", o.since),
+    };
+    let types: Vec<String> = o.types.iter().map(ToString::to_string).collect();
+    format!("{missing}; supported: {sets}, {}", types.join(" "))
 }
 
 fn hash(context: &mut Context, file: &Path) -> CommandResult {

@@ -1,5 +1,7 @@
 //! Integration tests: models, traces, witnesses, bad input, published vectors.
 
+#[path = "cases/bad_input.rs"]
+mod bad_input;
 #[path = "cases/bad_models.rs"]
 mod bad_models;
 #[path = "cases/digests.rs"]

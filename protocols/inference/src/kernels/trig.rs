@@ -170,6 +170,13 @@ pub(crate) fn cos64(x: f64) -> f64 {
     sine(r, q.wrapping_add(1))
 }
 
+/// sin x for |x| < 2^23, in `f64`.
+#[inline(always)]
+pub(crate) fn sin64(x: f64) -> f64 {
+    let (r, q) = reduce(x);
+    sine(r, q)
+}
+
 /// tan x, for finite |x| < [`BIG`] only.
 #[inline(always)]
 pub(crate) fn tan_near(x: f32) -> f32 {

@@ -1,15 +1,16 @@
-//! Operators on the bits of integers: BitShift, BitwiseAnd, Or, Xor, Not.
+//! Operators on bits: BitShift, BitwiseAnd, Or, Xor, Not of integers; BitCast.
 //!
-//! Rule: a shift by the width of the type or more gives 0.
+//! Rules: a shift by the width of the type or more gives 0. BitCast keeps the bits
+//! of types of one width; to bool only of 0 and 1, others trap.
 
 use std::sync::Arc;
 
 use super::arith::broadcast_plan;
 use super::registry::ok;
-use super::{BuildError, Fault, Inputs, Node, Operator, Plan, single};
+use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, layout, single};
 use crate::gas;
 use crate::kernels::{Kernels, broadcast, simd};
-use crate::tensor::{Element, Tensor, numel};
+use crate::tensor::{DType, Element, Tensor, data_from_bytes, numel};
 
 /// An integer element type.
 trait Bits: Element {
@@ -154,5 +155,34 @@ impl Operator for Not {
             simd::map1(k, x, &mut v, Bits::not);
             single(plan.shape(0), v)
         })
+    }
+}
+
+#[derive(Debug)]
+struct BitCast(DType);
+
+pub(super) fn cast(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+    node.arity(1, 1, 1)?;
+    let to = node.opt_int("to")?.ok_or(BuildError::BadAttribute("to"))?;
+    let to = DType::from_code(to).ok_or(BuildError::Unsupported("cast to this type"))?;
+    ok(BitCast(to))
+}
+
+impl Operator for BitCast {
+    fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
+        let d = inputs.desc(0)?;
+        if d.dtype.size() != self.0.size() {
+            return Err(Fault::Trap("types of one width are needed here"));
+        }
+        Ok(layout::moved(Desc::new(self.0, d.shape.clone())))
+    }
+
+    fn eval(&self, inputs: &Inputs<'_>, plan: &Plan, _: Kernels) -> Result<Vec<Tensor>, Fault> {
+        let data = data_from_bytes(self.0, &inputs.tensor(0)?.to_le_bytes());
+        let data = data.ok_or(Fault::Trap("a byte that is no bool"))?;
+        let t = Tensor::new(plan.shape(0), data);
+        Ok(vec![t.map_err(|_| {
+            Fault::Trap("output does not fill its shape")
+        })?])
     }
 }

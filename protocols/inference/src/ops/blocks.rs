@@ -151,16 +151,30 @@ impl Operator for Blocks {
             let (channel, row, column) = if self.crd {
                 (step * step, step, 1)
             } else {
-                (1, step * c as isize, c as isize)
+                (1, step.saturating_mul(c as isize), c as isize)
             };
             (
                 [out[0], c, shape[2], b, shape[3], b],
-                [s[0], channel * s[1], s[2], row * s[1], s[3], column * s[1]],
+                [
+                    s[0],
+                    s[1].saturating_mul(channel),
+                    s[2],
+                    s[1].saturating_mul(row),
+                    s[3],
+                    s[1].saturating_mul(column),
+                ],
             )
         } else {
             (
                 [out[0], b, b, shape[1], out[2], out[3]],
-                [s[0], s[2], s[3], s[1], s[2] * step, s[3] * step],
+                [
+                    s[0],
+                    s[2],
+                    s[3],
+                    s[1],
+                    s[2].saturating_mul(step),
+                    s[3].saturating_mul(step),
+                ],
             )
         };
         Ok(vec![relayout(t, &dims, &lane, 0, out)?])
@@ -208,7 +222,8 @@ impl Operator for ReverseSequence {
         let inner = numel(&shape[2..]) as usize;
         with_data!(t.data(), x => {
             let mut v = Vec::with_capacity(x.len());
-            for i in 0..shape[0] {
+            let rows = if x.is_empty() { 0 } else { shape[0] };
+            for i in 0..rows {
                 for j in 0..shape[1] {
                     let at = [i, j];
                     let (b, s) = (at[self.batch], at[self.time]);
@@ -305,7 +320,10 @@ impl Operator for EyeLike {
         let d = plan.outputs.first().ok_or(Fault::Trap("no output"))?;
         let (h, w) = (d.shape[0] as i64, d.shape[1] as i64);
         let mut ones = Vec::with_capacity(d.shape[0].min(d.shape[1]));
-        for r in 0..h {
+        // Only rows that the diagonal meets.
+        let first = self.k.saturating_neg().clamp(0, h);
+        let end = w.saturating_sub(self.k).clamp(first, h);
+        for r in first..end {
             let c = r.saturating_add(self.k);
             if (0..w).contains(&c) {
                 ones.push((r * w + c) as usize);
@@ -349,11 +367,13 @@ impl Operator for CenterCropPad {
         let t = inputs.tensor(0)?;
         let out = plan.shape(0);
         let (from, to) = (strided::strides(t.shape()), strided::strides(out));
-        let (mut dims, mut read, mut write) = (Vec::new(), 0, 0);
+        let (mut dims, mut read, mut write) = (Vec::new(), 0isize, 0isize);
         for (i, (&old, &new)) in t.shape().iter().zip(out).enumerate() {
             dims.push(old.min(new));
-            read += from[i] * (old.saturating_sub(new) / 2) as isize;
-            write += to[i] * (new.saturating_sub(old) / 2) as isize;
+            // An empty tensor's steps may be beyond an isize; nothing uses them.
+            let (cut, lead) = (old.saturating_sub(new) / 2, new.saturating_sub(old) / 2);
+            read = from[i].saturating_mul(cut as isize).saturating_add(read);
+            write = to[i].saturating_mul(lead as isize).saturating_add(write);
         }
         with_data!(t.data(), x => {
             let mut v = vec![Default::default(); numel(out) as usize];

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::contract64;
 use super::registry::ok;
 use super::window::{Resolved, WindowAttrs};
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, single};
@@ -58,19 +59,44 @@ impl Conv {
     }
 }
 
+impl Conv {
+    /// [`Conv::eval`] of `f64`.
+    fn wide(&self, inputs: &Inputs<'_>, s: &Shapes, plan: &Plan) -> Result<Vec<Tensor>, Fault> {
+        if numel(plan.shape(0)) == 0 {
+            return single(plan.shape(0), Vec::<f64>::new());
+        }
+        let sizes = contract64::Sizes {
+            batch: s.batch,
+            groups: self.group,
+            channels: s.channels,
+            maps: s.maps / self.group,
+        };
+        let bias = match inputs.has(2) {
+            true => Some(inputs.slice::<f64>(2)?),
+            false => None,
+        };
+        let (x, weights) = (inputs.slice::<f64>(0)?, inputs.slice::<f64>(1)?);
+        let v = contract64::conv(&sizes, &s.resolved.window, x, weights, bias);
+        single(plan.shape(0), v)
+    }
+}
+
 impl Operator for Conv {
     fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
-        let x = inputs.typed(0, DType::F32)?;
-        let w = inputs.typed(1, DType::F32)?;
+        let dtype = inputs.dtype(0)?;
+        if !matches!(dtype, DType::F32 | DType::F64) {
+            return Err(Fault::Trap("element type not supported here"));
+        }
+        let (x, w) = (inputs.desc(0)?, inputs.typed(1, dtype)?);
         let s = self.shapes(&x.shape, &w.shape)?;
-        if inputs.has(2) && inputs.typed(2, DType::F32)?.shape != [s.maps] {
+        if inputs.has(2) && inputs.typed(2, dtype)?.shape != [s.maps] {
             return Err(Fault::Trap("one bias per output channel is needed"));
         }
         let mut out = vec![s.batch, s.maps];
         out.extend(&s.resolved.output);
         let taps = numel(&s.resolved.window.kernel).saturating_mul(s.channels as u64);
         let gas = gas::contraction(numel(&out), taps.saturating_add(1));
-        Ok(Plan::one(DType::F32, out, gas))
+        Ok(Plan::one(dtype, out, gas))
     }
 
     fn eval(
@@ -79,8 +105,11 @@ impl Operator for Conv {
         plan: &Plan,
         kernels: Kernels,
     ) -> Result<Vec<Tensor>, Fault> {
-        let (x, weights) = (inputs.slice::<f32>(0)?, inputs.slice::<f32>(1)?);
         let s = self.shapes(inputs.shape(0)?, inputs.shape(1)?)?;
+        if inputs.dtype(0)? == DType::F64 {
+            return self.wide(inputs, &s, plan);
+        }
+        let (x, weights) = (inputs.slice::<f32>(0)?, inputs.slice::<f32>(1)?);
         let mut out = scratch::take(numel(plan.shape(0)) as usize);
         if out.is_empty() {
             return single(plan.shape(0), out);

@@ -1,8 +1,8 @@
-//! CumSum: running sums along an axis.
+//! CumSum and CumProd: running sums and products along an axis.
 //!
-//! Rules: added one after the other from the start (from the end with
-//! `reverse`), beginning with the first element itself; `exclusive` shifts the
-//! sums by one place and begins with 0.
+//! Rules: one after the other from the start (from the end with `reverse`),
+//! beginning with the first element itself; `exclusive` shifts the results by one
+//! place and begins with 0, of products with 1.
 
 use std::sync::Arc;
 
@@ -15,20 +15,22 @@ use crate::kernels::Kernels;
 use crate::tensor::{DType, Tensor};
 
 #[derive(Debug)]
-struct CumSum {
+struct Cumulate {
+    product: bool,
     exclusive: bool,
     reverse: bool,
 }
 
-pub(super) fn sum(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
+pub(super) fn build(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(2, 2, 1)?;
-    ok(CumSum {
+    ok(Cumulate {
+        product: node.op == "CumProd",
         exclusive: node.flag("exclusive", false)?,
         reverse: node.flag("reverse", false)?,
     })
 }
 
-impl Operator for CumSum {
+impl Operator for Cumulate {
     fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
         let d = inputs.desc(0)?;
         if d.dtype == DType::Bool || inputs.desc(1)?.len() != 1 {
@@ -44,19 +46,31 @@ impl Operator for CumSum {
     }
 }
 
-impl CumSum {
+impl Cumulate {
     fn run<T: Number>(&self, x: &[T], shape: &[usize], a: usize) -> Result<Vec<Tensor>, Fault> {
         let (outer, n, inner) = split(shape, a);
         let mut v = vec![T::default(); x.len()];
+        if x.is_empty() {
+            return single(shape, v);
+        }
+        let first = if self.product {
+            T::from_f64(1.0)
+        } else {
+            T::default()
+        };
         for o in 0..outer {
             for i in 0..inner {
                 let mut sum: Option<T> = None;
                 for j in 0..n {
                     let j = if self.reverse { n - 1 - j } else { j };
                     let at = (o * n + j) * inner + i;
-                    let next = sum.map_or(x[at].canon(), |s| s.add(x[at]));
+                    let next = match sum {
+                        None => x[at].canon(),
+                        Some(p) if self.product => p.mul(x[at]),
+                        Some(s) => s.add(x[at]),
+                    };
                     v[at] = if self.exclusive {
-                        sum.unwrap_or_default()
+                        sum.unwrap_or(first)
                     } else {
                         next
                     };

@@ -240,7 +240,7 @@ impl Operator for Split {
         let mut at = 0isize;
         let mut out = Vec::with_capacity(self.parts);
         for d in &plan.outputs {
-            out.push(copy(t, &d.shape, &lane, at * lane[a])?);
+            out.push(copy(t, &d.shape, &lane, at.saturating_mul(lane[a]))?);
             at += d.shape[a] as isize;
         }
         Ok(out)

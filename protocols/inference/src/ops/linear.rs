@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::contract64;
 use super::number::Number;
 use super::registry::ok;
 use super::{BuildError, Fault, Inputs, Node, Operator, Plan, single};
@@ -80,7 +81,10 @@ impl Operator for MatMul {
     fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
         let dtype = inputs.dtype(0)?;
         inputs.typed(1, dtype)?;
-        if !matches!(dtype, DType::F32 | DType::I32 | DType::I64) {
+        if !matches!(
+            dtype,
+            DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U32 | DType::U64
+        ) {
             return Err(Fault::Trap("element type not supported here"));
         }
         let p = product(inputs.shape(0)?, inputs.shape(1)?)?;
@@ -102,6 +106,11 @@ impl Operator for MatMul {
             }
             (Data::I32(x), Data::I32(y)) => single(plan.shape(0), integers(&p, x, y)),
             (Data::I64(x), Data::I64(y)) => single(plan.shape(0), integers(&p, x, y)),
+            (Data::U32(x), Data::U32(y)) => single(plan.shape(0), integers(&p, x, y)),
+            (Data::U64(x), Data::U64(y)) => single(plan.shape(0), integers(&p, x, y)),
+            (Data::F64(x), Data::F64(y)) => {
+                single(plan.shape(0), contract64::matmul(kernels, &p, x, y))
+            }
             _ => Err(Fault::Trap("element type not supported here")),
         }
     }
@@ -241,21 +250,47 @@ impl Gemm {
     }
 }
 
+impl Gemm {
+    /// [`Gemm::eval`] of `f64`.
+    fn wide(&self, inputs: &Inputs<'_>, plan: &Plan, k: Kernels) -> Result<Vec<Tensor>, Fault> {
+        let (sa, sb) = (inputs.shape(0)?, inputs.shape(1)?);
+        let dims = self.dims(sa, sb)?;
+        let strided = |i: usize, transposed: bool| {
+            let (v, columns) = (inputs.slice::<f64>(i)?, inputs.shape(i)?[1]);
+            Ok(if transposed {
+                (v, 1, columns)
+            } else {
+                (v, columns, 1)
+            })
+        };
+        let factors = (strided(0, self.trans_a)?, strided(1, self.trans_b)?);
+        let c = match inputs.has(2) {
+            true => Some((inputs.slice::<f64>(2)?, inputs.shape(2)?)),
+            false => None,
+        };
+        let scale = (self.alpha, self.beta);
+        single(plan.shape(0), contract64::gemm(k, dims, factors, scale, c))
+    }
+}
+
 impl Operator for Gemm {
     fn plan(&self, inputs: &Inputs<'_>) -> Result<Plan, Fault> {
-        let a = inputs.typed(0, DType::F32)?;
-        let b = inputs.typed(1, DType::F32)?;
+        let dtype = inputs.dtype(0)?;
+        if !matches!(dtype, DType::F32 | DType::F64) {
+            return Err(Fault::Trap("element type not supported here"));
+        }
+        let (a, b) = (inputs.desc(0)?, inputs.typed(1, dtype)?);
         let (m, n, k) = self.dims(&a.shape, &b.shape)?;
         let out = vec![m, n];
         if inputs.has(2) {
-            let c = inputs.typed(2, DType::F32)?;
+            let c = inputs.typed(2, dtype)?;
             if broadcast::shape(&c.shape, &out).as_ref() != Some(&out) {
                 return Err(Fault::Trap("C does not broadcast to the product"));
             }
         }
         let len = numel(&out);
         let gas = gas::contraction(len, (k as u64).saturating_add(2));
-        Ok(Plan::one(DType::F32, out, gas))
+        Ok(Plan::one(dtype, out, gas))
     }
 
     fn eval(
@@ -264,6 +299,9 @@ impl Operator for Gemm {
         plan: &Plan,
         kernels: Kernels,
     ) -> Result<Vec<Tensor>, Fault> {
+        if inputs.dtype(0)? == DType::F64 {
+            return self.wide(inputs, plan, kernels);
+        }
         let (x, y) = (inputs.slice::<f32>(0)?, inputs.slice::<f32>(1)?);
         let (sa, sb) = (inputs.shape(0)?, inputs.shape(1)?);
         let (m, n, k) = self.dims(sa, sb)?;

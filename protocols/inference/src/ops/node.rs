@@ -69,9 +69,15 @@ impl Attr {
 /// having the operator yet.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BuildError {
-    /// No such operator, or not at this opset version.
+    /// No such operator.
     #[error("operator is not supported")]
     UnknownOperator,
+    /// The model's operator set does not have the operator yet.
+    #[error("the operator exists since opset {0}")]
+    NotYet(u32),
+    /// The model's operator set does not have the operator any more.
+    #[error("opset {0} removed the operator")]
+    Removed(u32),
     /// An attribute that the operator does not have.
     #[error("unknown attribute `{0}`")]
     UnknownAttribute(String),

@@ -191,6 +191,8 @@ impl Unique {
         x: &[T],
         (outer, n, inner): (usize, usize, usize),
     ) -> Distinct {
+        // Slices of no elements are equal, whatever their dimensions.
+        let outer = if x.is_empty() { 0 } else { outer };
         let compare = |p: usize, q: usize| {
             for o in 0..outer {
                 for i in 0..inner {
@@ -258,6 +260,7 @@ impl Operator for Unique {
         let (outer, n, inner) = self.dims(t.shape())?;
         let y = with_data!(t.data(), x => {
             let mut v = Vec::with_capacity(numel(plan.shape(0)) as usize);
+            let outer = if numel(plan.shape(0)) == 0 { 0 } else { outer };
             for o in 0..outer {
                 for &j in &d.first {
                     let at = (o * n + j) * inner;

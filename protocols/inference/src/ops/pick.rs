@@ -101,6 +101,8 @@ impl Operator for Compress {
         let keep = inputs.slice::<bool>(1)?;
         with_data!(t.data(), x => {
             let mut v = Vec::with_capacity(numel(plan.shape(0)) as usize);
+            // Nothing to keep, however many times.
+            let outer = if numel(plan.shape(0)) == 0 { 0 } else { outer };
             for o in 0..outer {
                 for (j, _) in keep.iter().take(n).enumerate().filter(|(_, k)| **k) {
                     let at = (o * n + j) * inner;

@@ -127,7 +127,8 @@ impl Scatter {
             k,
         };
         let width = tuples.width();
-        for i in 0..numel(batch) as usize {
+        let count = if updates.is_empty() { 0 } else { numel(batch) };
+        for i in 0..count as usize {
             let at = tuples.offset(i)?;
             for j in 0..width {
                 v[at + j] = f(v[at + j], updates[i * width + j]);

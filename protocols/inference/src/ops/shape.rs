@@ -193,7 +193,7 @@ struct Identity {
 }
 
 pub(super) fn identity(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
-    if node.op == "Identity" {
+    if matches!(node.op, "Identity" | "OptionalGetElement") {
         node.arity(1, 1, 1)?;
         return ok(Identity { mask: false });
     }

@@ -114,8 +114,10 @@ impl Operator for Slice {
         let mut offset = 0isize;
         for (r, s) in ranges.iter().zip(&own) {
             // A walk of one element takes no step, however long it is.
-            lane.push(if r.len > 1 { s * r.step as isize } else { 0 });
-            offset += s * r.start as isize;
+            // An empty tensor's steps may be beyond an isize; nothing uses them.
+            let step = s.saturating_mul(r.step as isize);
+            lane.push(if r.len > 1 { step } else { 0 });
+            offset = offset.saturating_add(s.saturating_mul(r.start as isize));
         }
         Ok(vec![layout::copy(t, plan.shape(0), &lane, offset)?])
     }

@@ -41,6 +41,18 @@ pub(super) struct Resolved {
 const DISAGREE: Fault = Fault::Trap("window attributes do not fit the input's rank");
 
 impl WindowAttrs {
+    /// Those of an operator without `auto_pad`.
+    pub(super) fn padded(node: &Node<'_>) -> Result<Self, BuildError> {
+        Ok(Self {
+            auto_pad: AutoPad::NotSet,
+            kernel: node.geometry("kernel_shape", 1)?,
+            strides: node.geometry("strides", 1)?,
+            dilations: node.geometry("dilations", 1)?,
+            pads: node.geometry("pads", 0)?,
+            ceil: false,
+        })
+    }
+
     pub(super) fn read(node: &Node<'_>, pool: bool) -> Result<Self, BuildError> {
         let auto_pad = match node.text("auto_pad", "NOTSET")? {
             "NOTSET" | "" => AutoPad::NotSet,

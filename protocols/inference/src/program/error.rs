@@ -116,12 +116,15 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// Whether the model may be fine but uses what this crate does not have.
+    /// Whether the model uses what this crate, or the model's operator set, does
+    /// not have, and is well-formed as far as was looked.
     pub fn is_unsupported(&self) -> bool {
         match self {
             ModelError::Node { error, .. } => matches!(
                 error,
                 BuildError::UnknownOperator
+                    | BuildError::NotYet(_)
+                    | BuildError::Removed(_)
                     | BuildError::UnknownAttribute(_)
                     | BuildError::Unsupported(_)
                     | BuildError::Constant(PbError::DType(_) | PbError::External)

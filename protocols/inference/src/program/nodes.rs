@@ -106,6 +106,9 @@ impl Lowering<'_> {
             return Ok(());
         }
         let inputs = self.inputs(&node.input)?;
+        if matches!(op.as_str(), "If" | "Loop" | "Scan") {
+            ops::find(&op, self.version)?;
+        }
         match op.as_str() {
             "If" => return self.branches(&plain, graphs, &inputs, node.output),
             "Loop" => return self.looped(&plain, graphs, &inputs, node.output),

@@ -69,7 +69,7 @@ fn words<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
 
 /// Elements of `dtype` from little-endian bytes; `None` when a boolean is
 /// neither 0 nor 1. A trailing partial element is ignored; callers check lengths.
-pub(super) fn data_from_bytes(dtype: DType, bytes: &[u8]) -> Option<Data> {
+pub(crate) fn data_from_bytes(dtype: DType, bytes: &[u8]) -> Option<Data> {
     Some(match dtype {
         DType::F32 => Data::F32(words(bytes, f32::from_le_bytes)),
         DType::U8 => Data::U8(bytes.to_vec()),

@@ -13,7 +13,7 @@ mod rows;
 
 pub use bundle::{BundleLimits, decode_inputs, decode_outputs, encode_inputs, encode_outputs};
 pub use codec::Digest;
-pub(crate) use codec::{encoded_len, read_desc, write_desc};
+pub(crate) use codec::{data_from_bytes, encoded_len, read_desc, write_desc};
 pub use half::F16;
 pub use onnx::PbError;
 pub(crate) use onnx::{from_elsewhere, from_proto, raw_len, type_name};

@@ -2,8 +2,8 @@
 //! comes of it is refused or runs within its bounds. Nothing panics, nothing
 //! hangs, and no run holds more memory than its limit says.
 //!
-//! Seeds are the cases of control flow, and every small model of the published
-//! suite where it is present. `AETHER_FUZZ_ROUNDS` asks for more rounds,
+//! Seeds are a node of every operator, the cases of control flow, and every small
+//! model of the published suite where it is present. `AETHER_FUZZ_ROUNDS` asks for more rounds,
 //! `AETHER_FUZZ_SEED` for other ones. What once failed is kept as bytes below
 //! `tests/regressions` and replayed.
 
@@ -12,7 +12,8 @@ use std::path::Path;
 use aether_inference::{Limits, Program, RunLimits, Tensor, execute};
 
 use crate::support::conformance::{data_sets, find, header, order, tensors};
-use crate::support::{memory, vectors};
+use crate::support::watch::{note, watch};
+use crate::support::{catalogue, memory, vectors};
 
 struct Dice(u64);
 
@@ -181,7 +182,12 @@ type Seed = (Vec<u8>, Vec<(String, Tensor)>);
 /// Small models with their inputs.
 fn seeds() -> Vec<Seed> {
     let own = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated")).to_path_buf();
-    let mut all = Vec::new();
+    let mut all: Vec<Seed> = Vec::new();
+    for row in catalogue::rows() {
+        let places = row.inputs.iter().enumerate();
+        let given = places.filter_map(|(i, t)| Some((format!("x{i}"), t.clone()?)));
+        all.push((row.model(), given.collect()));
+    }
     for root in [Some(own), vectors("onnx")].into_iter().flatten() {
         for dir in find(&root) {
             let Ok(bytes) = std::fs::read(dir.join("model.onnx")) else {
@@ -209,6 +215,7 @@ fn changed_models_never_panic_hang_or_take_more_than_their_bounds() {
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             | 1,
     );
+    watch();
     let seeds = seeds();
     let (mut loaded, mut ran) = (0, 0);
     for round in 0..rounds {
@@ -218,6 +225,7 @@ fn changed_models_never_panic_hang_or_take_more_than_their_bounds() {
         for _ in 0..=dice.next(4) {
             mutate(&mut bytes, other, &mut dice);
         }
+        note(Some(format!("round {round}")));
         let tried = std::panic::catch_unwind(|| attempt(&bytes, given));
         let Ok((l, r)) = tried else {
             let at = std::env::temp_dir().join(format!("aether-fuzz-{round}.onnx"));
@@ -227,6 +235,7 @@ fn changed_models_never_panic_hang_or_take_more_than_their_bounds() {
         loaded += u64::from(l);
         ran += u64::from(r);
     }
+    note(None);
     println!(
         "fuzz: {rounds} models of {} seeds, {loaded} loaded, {ran} ran",
         seeds.len()
@@ -241,8 +250,15 @@ fn changed_models_never_panic_hang_or_take_more_than_their_bounds() {
 fn what_once_failed_is_refused_or_runs() {
     let _alone = memory::alone();
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions"));
-    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+    watch();
+    let mut count = 0;
+    for entry in std::fs::read_dir(root).expect("a folder").flatten() {
+        note(Some(entry.path().display().to_string()));
         let bytes = std::fs::read(entry.path()).expect("a file");
         attempt(&bytes, &[]);
+        count += 1;
     }
+    note(None);
+    println!("{count} models that once failed");
+    assert!(count >= 14, "the models are gone");
 }

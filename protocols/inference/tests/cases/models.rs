@@ -9,6 +9,7 @@ use aether_inference::{Data, Limits, Program, RunLimits, Status, Tensor, execute
 
 use crate::support::conformance::header;
 use crate::support::model::noise;
+use crate::support::real::{self, halved, kept, speech};
 
 /// The folder of real models, as `.ci/fetch-models` fills it, with all of them.
 fn folder() -> Option<PathBuf> {
@@ -27,12 +28,6 @@ fn folder() -> Option<PathBuf> {
     None
 }
 
-/// A file of `tests/models`.
-fn kept(name: &str) -> Vec<u8> {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models")).join(name);
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
 /// A loaded model.
 struct Model(Program);
 
@@ -49,15 +44,16 @@ impl Model {
         assert_eq!((out.status, out.trap), (Status::Done, None));
         out.outputs
     }
+}
 
-    /// Runs and compares with what onnxruntime said.
-    fn check(&self, case: &str, inputs: &[Tensor], bound: f32) -> Vec<Tensor> {
-        let start = Instant::now();
-        let out = self.run(inputs);
-        let ms = start.elapsed().as_secs_f64() * 1e3;
-        compare(case, &out, bound, ms);
-        out
-    }
+/// The model of a case, on its inputs, compared with what onnxruntime said.
+fn check(dir: &Path, case: &str, bound: f32) -> Vec<Tensor> {
+    let case = real::case(case);
+    let (model, inputs) = (Model::load(dir, case.file), (case.inputs)(dir));
+    let start = Instant::now();
+    let out = model.run(&inputs);
+    compare(case.case, &out, bound, start.elapsed().as_secs_f64() * 1e3);
+    out
 }
 
 fn floats(t: &Tensor) -> &[f32] {
@@ -92,38 +88,6 @@ fn compare(case: &str, outputs: &[Tensor], bound: f32, ms: f64) {
     assert!(off <= bound, "{case}: error {off:e} above {bound:e}");
 }
 
-/// Pixels of a PGM or PPM file: (width, height, channels, bytes).
-fn image(name: &str) -> (usize, usize, usize, Vec<u8>) {
-    let file = kept(name);
-    let mut at = 0;
-    let mut word = || {
-        let end = at + file[at..].iter().position(u8::is_ascii_whitespace).unwrap();
-        let word = std::str::from_utf8(&file[at..end]).unwrap().to_owned();
-        at = end + 1;
-        word
-    };
-    let channels = if word() == "P6" { 3 } else { 1 };
-    let (width, height) = (word().parse().unwrap(), word().parse().unwrap());
-    assert_eq!(word(), "255");
-    (width, height, channels, file[at..].to_vec())
-}
-
-/// Grey pixels, the first `columns` of each row, as 1×3×height×columns in (−1, 1).
-fn grey(name: &str, columns: usize) -> Tensor {
-    let (width, height, channels, bytes) = image(name);
-    assert_eq!(channels, 1);
-    let plane: Vec<f32> = bytes
-        .chunks_exact(width)
-        .flat_map(|row| &row[..columns])
-        .map(|&b| (f32::from(b) / 255.0 - 0.5) / 0.5)
-        .collect();
-    Tensor::new(&[1, 3, height, columns], Data::F32(plane.repeat(3))).unwrap()
-}
-
-fn ints(shape: &[usize], v: impl IntoIterator<Item = i64>) -> Tensor {
-    Tensor::from_vec(shape, v.into_iter().collect()).unwrap()
-}
-
 fn argmax(v: &[f32]) -> usize {
     (0..v.len()).fold(0, |m, i| if v[i] > v[m] { i } else { m })
 }
@@ -141,36 +105,21 @@ fn strings(json: &str, key: &str) -> Vec<String> {
 #[test]
 fn magika_tells_markdown_from_python() {
     let Some(dir) = folder() else { return };
-    let model = Model::load(&dir, "model.onnx");
     let config = std::fs::read_to_string(dir.join("config.min.json")).unwrap();
     let labels = strings(&config, "target_labels_space");
-    for (file, label) in [("README.md", "markdown"), ("magika.py", "python")] {
-        let data = std::fs::read(dir.join(file)).unwrap();
-        let (head, tail) = (&data[..data.len().min(4096)], &data[data.len() - 4096..]);
-        let begin = &head.trim_ascii_start()[..1024];
-        let end = tail.trim_ascii_end();
-        let end = &end[end.len() - 1024..];
-        let tokens = begin.iter().chain(end).map(|&b| i32::from(b)).collect();
-        let x = Tensor::new(&[1, 2048], Data::I32(tokens)).unwrap();
-        let case = format!("magika_{}", file.rsplit('.').next().unwrap());
-        let out = model.check(&case, &[x], 1e-4);
-        assert_eq!(labels[argmax(floats(&out[0]))], label, "{file}");
+    for (case, label) in [("magika_md", "markdown"), ("magika_py", "python")] {
+        let out = check(&dir, case, 1e-4);
+        assert_eq!(labels[argmax(floats(&out[0]))], label, "{case}");
     }
 }
 
 #[test]
 fn the_direction_classifier_sees_a_line_upside_down() {
     let Some(dir) = folder() else { return };
-    let model = Model::load(&dir, "ppocr_cls.onnx");
-    let line = grey("line.pgm", 192);
-    let mut turned = floats(&line).to_vec();
-    // Turned by half a circle, plane by plane.
-    turned.chunks_exact_mut(48 * 192).for_each(<[f32]>::reverse);
-    let turned = Tensor::new(line.shape(), Data::F32(turned)).unwrap();
-    let up = model.check("cls_line", &[line], 1e-4);
-    let down = model.check("cls_turned", &[turned], 1e-4);
+    let up = check(&dir, "cls_line", 1e-4);
+    let down = check(&dir, "cls_turned", 1e-4);
     assert!(floats(&up[0])[0] > 0.9 && floats(&down[0])[1] > 0.9);
-    model.check("cls_noise", &[noise(&[1, 3, 48, 192], 11)], 1e-4);
+    check(&dir, "cls_noise", 1e-4);
 }
 
 /// The characters in the recogniser's metadata, after the blank.
@@ -195,8 +144,7 @@ fn characters(dir: &Path) -> Vec<String> {
 #[test]
 fn the_recogniser_reads_a_line_of_text() {
     let Some(dir) = folder() else { return };
-    let model = Model::load(&dir, "ppocr_rec.onnx");
-    let out = model.check("rec_line", &[grey("line.pgm", 320)], 1e-3);
+    let out = check(&dir, "rec_line", 1e-3);
     let keys = characters(&dir);
     let (mut said, mut last) = (String::new(), 0);
     for row in floats(&out[0]).chunks_exact(*out[0].shape().last().unwrap()) {
@@ -208,14 +156,13 @@ fn the_recogniser_reads_a_line_of_text() {
     }
     println!("PP-OCR reads {said:?}");
     assert_eq!(said, "Same bits on every CPU");
-    model.check("rec_noise", &[noise(&[2, 3, 48, 96], 12)], 1e-3);
+    check(&dir, "rec_noise", 1e-3);
 }
 
 #[test]
 fn the_detector_finds_two_words_on_a_page() {
     let Some(dir) = folder() else { return };
-    let model = Model::load(&dir, "ppocr_det.onnx");
-    let out = model.check("det_page", &[grey("page.pgm", 224)], 1e-3);
+    let out = check(&dir, "det_page", 1e-3);
     let map = floats(&out[0]);
     let mean = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
         let area = (rows.len() * columns.len()) as f32;
@@ -225,20 +172,12 @@ fn the_detector_finds_two_words_on_a_page() {
     assert!(mean(30..38, 30..110) > 0.7, "the first word");
     assert!(mean(95..105, 120..180) > 0.7, "the second word");
     assert!(mean(60..70, 10..90) < 0.05, "between them");
-    model.check("det_noise", &[noise(&[1, 3, 96, 160], 13)], 1e-3);
-}
-
-/// One second and a bit of speech, 16 kHz.
-fn speech() -> Vec<f32> {
-    let file = kept("speech.s16");
-    let (samples, _) = file.as_chunks::<2>();
-    let one = |b: &[u8; 2]| f32::from(i16::from_le_bytes(*b)) / 32768.0;
-    samples.iter().map(one).collect()
+    check(&dir, "det_noise", 1e-3);
 }
 
 /// Speech probabilities window by window; the state goes from run to run.
 fn voice(model: &Model, case: &str, samples: &[f32], rate: i64) -> Vec<f32> {
-    let (window, context) = if rate == 16000 { (512, 64) } else { (256, 32) };
+    let (window, context) = real::sizes(rate);
     let mut state = Tensor::new(&[2, 1, 128], Data::F32(vec![0.0; 256])).unwrap();
     let mut before = vec![0f32; context];
     let (mut said, start) = (Vec::new(), Instant::now());
@@ -263,12 +202,7 @@ fn voice(model: &Model, case: &str, samples: &[f32], rate: i64) -> Vec<f32> {
 fn the_voice_detectors_tell_speech_from_silence() {
     let Some(dir) = folder() else { return };
     let speech = speech();
-    let half: Vec<f32> = speech
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|[a, b]| (a + b) * 0.5)
-        .collect();
+    let half = halved(&speech);
     let hiss = noise(&[8192], 14);
     let quiet: Vec<f32> = floats(&hiss).iter().map(|v| v * 0.001).collect();
     for (file, tag) in [
@@ -283,71 +217,44 @@ fn the_voice_detectors_tell_speech_from_silence() {
         let said = voice(&model, &format!("{tag}_quiet"), &quiet, 16000);
         assert!(said.iter().all(|&p| p < 0.1), "{file} hears nothing");
     }
-    let model = Model::load(&dir, "silero_vad_sequence.onnx");
-    let x = [&[0f32; 64][..], &speech].concat();
-    let rows: Vec<f32> = (0..=(x.len() - 576) / 512)
-        .flat_map(|i| x[i * 512..][..576].to_vec())
-        .collect();
-    let zero = Tensor::new(&[1, 1, 128], Data::F32(vec![0.0; 128])).unwrap();
-    let rows = Tensor::new(&[rows.len() / 576, 576], Data::F32(rows)).unwrap();
-    model.check("vad_sequence", &[rows, zero.clone(), zero], 1e-3);
+    check(&dir, "vad_sequence", 1e-3);
 }
 
 #[test]
 fn the_yolo_detector_finds_the_astronauts_face() {
     let Some(dir) = folder() else { return };
-    let model = Model::load(&dir, "nudenet_320n.onnx");
-    let (width, height, channels, bytes) = image("face.ppm");
-    let planes = (0..channels).flat_map(|c| bytes.iter().skip(c).step_by(channels));
-    let x = planes.map(|&b| f32::from(b) / 255.0).collect();
-    let x = Tensor::new(&[1, 3, height, width], Data::F32(x)).unwrap();
-    let out = model.check("nudenet_face", &[x], 1e-3);
+    let out = check(&dir, "nudenet_face", 1e-3);
     // Rows: x, y, width, height, then 18 classes; 1 is a woman's face.
     let (v, n) = (floats(&out[0]), out[0].shape()[2]);
     let best = argmax(&v[4 * n..]);
     let (class, at) = (best / n, best % n);
     assert_eq!((class, v[(4 + class) * n + at] > 0.5), (1, true));
     assert!((v[at] - 79.0).abs() < 10.0 && (v[n + at] - 109.0).abs() < 10.0);
-    model.check("nudenet_noise", &[noise(&[1, 3, 96, 128], 15)], 1e-3);
+    check(&dir, "nudenet_noise", 1e-3);
 }
 
 #[test]
 fn the_quantised_lstm_puts_vowels_on_a_greeting() {
     let Some(dir) = folder() else { return };
-    let model = Model::load(&dir, "rawi_int8.onnx");
-    // "as-salamu alaykum wa rahmatu llah" and the marks it needs.
-    let ids = [
-        150, 174, 162, 174, 150, 175, 3, 168, 174, 180, 173, 175, 3, 178, 160, 156, 175, 152, 3,
-        150, 174, 174, 177,
-    ];
+    // The marks that the greeting needs.
     let marks = [
         35, 61, 30, 23, 23, 38, 23, 23, 23, 61, 38, 61, 61, 23, 23, 61, 23, 38, 46, 23, 46, 30, 46,
     ];
     // A value next to a rounding boundary may be quantised one step away.
-    let out = model.check("rawi_text", &[ints(&[1, 23], ids)], 2e-3);
+    let out = check(&dir, "rawi_text", 2e-3);
     let classes = *out[0].shape().last().unwrap();
     let said: Vec<usize> = floats(&out[0]).chunks_exact(classes).map(argmax).collect();
     assert_eq!(said, marks);
-    let made = (0..2).flat_map(|_| (0..24).map(|i| i * 7 % 60));
-    model.check("rawi_made", &[ints(&[2, 24], made)], 2e-3);
+    check(&dir, "rawi_made", 2e-3);
 }
 
 #[test]
 fn sentences_about_cats_are_alike() {
     let Some(dir) = folder() else { return };
-    let model = Model::load(&dir, "minilm.onnx");
-    let sentences: [&[i64]; 3] = [
-        // a cat sleeps on the sofa; the kitten is resting; the central bank raised interest rates
-        &[101, 1037, 4937, 25126, 2006, 1996, 10682, 102],
-        &[101, 1996, 18401, 2003, 8345, 102],
-        &[101, 1996, 2430, 2924, 2992, 3037, 6165, 102],
-    ];
-    let means: Vec<Vec<f32>> = (sentences.iter().enumerate())
-        .map(|(i, ids)| {
-            let shape = [1, ids.len()];
-            let mask = ints(&shape, ids.iter().map(|_| 1));
-            let ids = ints(&shape, ids.iter().copied());
-            let out = model.check(&format!("minilm_{i}"), &[ids, mask], 1e-4);
+    let means: Vec<Vec<f32>> = ["minilm_0", "minilm_1", "minilm_2"]
+        .into_iter()
+        .map(|case| {
+            let out = check(&dir, case, 1e-4);
             let rows = floats(&out[0]);
             (0..384)
                 .map(|c| rows.iter().skip(c).step_by(384).sum())
@@ -361,15 +268,11 @@ fn sentences_about_cats_are_alike() {
     };
     println!("cats {:.3}, cat and bank {:.3}", alike(0, 1), alike(0, 2));
     assert!(alike(0, 1) > 0.5 && alike(0, 2) < 0.1);
-    let ids = (0..2).flat_map(|_| (0..64).map(|i| 101 + i * 37));
-    let mask = (0..2).flat_map(|b| (0..64).map(move |i| i64::from(b == 0 || i < 40)));
-    let inputs = [ints(&[2, 64], ids), ints(&[2, 64], mask)];
-    model.check("minilm_made", &inputs, 1e-4);
+    check(&dir, "minilm_made", 1e-4);
 }
 
 #[test]
 fn resnet50_runs() {
     let Some(dir) = folder() else { return };
-    let model = Model::load(&dir, "resnet50.onnx");
-    model.check("resnet_noise", &[noise(&[1, 3, 224, 224], 16)], 1e-4);
+    check(&dir, "resnet_noise", 1e-4);
 }

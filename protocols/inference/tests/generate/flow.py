@@ -3,7 +3,12 @@
 Usage: python flow.py          (needs onnx, onnxruntime, numpy)
 
 Models are written in ONNX's textual syntax; what is expected comes from onnxruntime. Where the
-reference evaluator of the onnx package can run a model as well, both must agree.
+reference evaluator of the onnx package can run a model as well, both must agree, but for the shapes
+of what three models stack (JOINED): ONNX puts what a Loop's iterations make one upon the other
+along a new first axis (its shape inference gives the number of iterations, then the element's
+dimensions, and onnxruntime and we do so); the evaluator joins it along the first axis there is, a
+scalar taken as one element, so that an element of shape [] comes as [n, 1] and one of [2, 2] as
+[2n, 2]. The numbers and their order are the same.
 Names of cases say what is particular; each data set is one tuple of inputs.
 """
 
@@ -37,6 +42,12 @@ def b(value):
     return np.array(value)
 
 
+# Cases in which the reference evaluator joins what ONNX stacks.
+JOINED = {
+    "loop_fibonacci_swaps_its_values",
+    "loop_in_a_loop_stacks_stacks",
+    "scan_in_an_if_in_a_loop",
+}
 CASES = {}
 
 
@@ -381,7 +392,11 @@ def main():
             want = session.run(None, feed)
             try:
                 second = ReferenceEvaluator(model).run(None, dict(zip(names, given)))
-                if not all(close(np.asarray(a), b) for a, b in zip(second, want)):
+                pairs = [(np.asarray(a), b) for a, b in zip(second, want)]
+                if name in JOINED:
+                    assert any(a.shape != b.shape for a, b in pairs), "it stacks by now"
+                    pairs = [(a.reshape(b.shape), b) for a, b in pairs]
+                if not all(close(a, b) for a, b in pairs):
                     unsure.append(f"{name} {k}")
             except Exception:  # The evaluator lacks some forms of Loop and Scan.
                 unsure.append(f"{name} {k} (not run)")

@@ -1,9 +1,10 @@
 //! Cases that the project makes itself: every kernel on odd shapes and on
 //! adversarial data (NaNs with payloads, infinities, denormals, zeros of both
-//! signs, cancellation), the committed classifier, and inputs for real models.
+//! signs, cancellation), and the committed classifier. Real models are in `real.rs`.
 
 use aether_inference::{Data, F16, Tensor};
 
+use super::catalogue;
 use super::golden::Case;
 use super::model::{A, Builder, D, floats, ints, noise, small_cnn};
 
@@ -141,7 +142,23 @@ pub(crate) fn made() -> Vec<Case> {
     elementwise(&mut all);
     rows(&mut all);
     digits(&mut all);
+    operators(&mut all);
     all
+}
+
+/// A node of every operator, on its inputs and on wild floats in their place.
+fn operators(all: &mut Vec<Case>) {
+    let mut seen = std::collections::BTreeMap::<&str, usize>::new();
+    for row in catalogue::rows() {
+        let n = seen.entry(row.op).or_default();
+        let name = format!("operators/{}_{n}", row.op.to_lowercase());
+        *n += 1;
+        let wild = (row.given().iter().enumerate())
+            .map(|(i, t)| mixed(t, i as u64).unwrap_or_else(|| t.clone()))
+            .collect();
+        all.push(Case::made(name.clone(), row.model(), row.given()));
+        all.push(Case::made(format!("{name}_wild"), row.model(), wild));
+    }
 }
 
 fn products(all: &mut Vec<Case>) {
@@ -423,11 +440,3 @@ fn digits(all: &mut Vec<Case>) {
         ));
     }
 }
-
-type Inputs = fn() -> Vec<Tensor>;
-/// Real models: case, file in the models' folder, inputs.
-pub(crate) const REAL: &[(&str, &str, Inputs)] = &[("magika", "model.onnx", || {
-    // A file of bytes: 2048 tokens, of which 256 is padding.
-    let v = (0..2048i32).map(|i| i * 37 % 257).collect();
-    vec![Tensor::new(&[1, 2048], Data::I32(v)).expect("shape and data agree")]
-})];

@@ -13,7 +13,7 @@ use aether_inference::{Kernels, Limits, Program, Run, RunLimits, Status, Tensor}
 use sha2::{Digest as _, Sha256};
 
 use super::conformance::{close, data_sets, find, header, order, tensors};
-use super::{cases, vectors};
+use super::{cases, real, vectors};
 
 /// The families of cases; each has a golden file of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,8 @@ enum Source {
     Files(PathBuf, PathBuf),
     /// The same, with other floats in the inputs and no published outputs.
     Wild(PathBuf, PathBuf),
+    /// A real model in this folder.
+    Real(PathBuf, &'static real::Real),
 }
 
 /// A case ready to run.
@@ -72,7 +74,12 @@ pub(crate) struct Loaded {
     pub(crate) inputs: Vec<Tensor>,
     /// The published outputs, where there are some.
     want: Option<Vec<Tensor>>,
+    /// What a run may hold, bytes.
+    memory: u64,
 }
+
+/// Enough for every small case, and little enough for wild sizes.
+const MEMORY: u64 = 256 << 20;
 
 impl Case {
     pub(crate) fn made(name: impl Into<String>, model: Vec<u8>, inputs: Vec<Tensor>) -> Self {
@@ -92,6 +99,13 @@ impl Case {
                 program: lower(model)?,
                 inputs: inputs.clone(),
                 want: None,
+                memory: MEMORY,
+            }),
+            Source::Real(dir, real) => Ok(Loaded {
+                program: lower(&std::fs::read(dir.join(real.file)).map_err(|e| e.to_string())?)?,
+                inputs: (real.inputs)(dir),
+                want: None,
+                memory: RunLimits::default().max_memory_bytes,
             }),
             Source::Files(model, set) => {
                 let program = lower(&std::fs::read(model).map_err(|e| e.to_string())?)?;
@@ -104,6 +118,7 @@ impl Case {
                     program,
                     inputs,
                     want: Some(want),
+                    memory: MEMORY,
                 })
             }
             Source::Wild(model, set) => {
@@ -122,6 +137,7 @@ impl Case {
                     program,
                     inputs,
                     want: None,
+                    memory: MEMORY,
                 })
             }
         }
@@ -160,8 +176,7 @@ impl Loaded {
     ) -> Result<(Run<'_>, Vec<[u8; 31]>), String> {
         let header = header(&self.program, &self.inputs);
         let limits = RunLimits {
-            // Enough for every case, and little enough for wild sizes.
-            max_memory_bytes: 256 << 20,
+            max_memory_bytes: self.memory,
             ..RunLimits::default()
         };
         let mut run =
@@ -243,24 +258,22 @@ fn directories(root: &Path, source: fn(PathBuf, PathBuf) -> Source) -> Vec<Case>
     all
 }
 
-/// Real models, on made-up inputs, from the folder that `.ci/fetch-models` prints.
+/// Real models, on real and made-up inputs, from the folder that `.ci/fetch-models` prints.
 fn models() -> Vec<Case> {
     let Some(root) = std::env::var_os("AETHER_MODELS").map(PathBuf::from) else {
         println!("SKIPPED: no real models (AETHER_MODELS is not set)");
         return Vec::new();
     };
-    cases::REAL
-        .iter()
-        .filter_map(
-            |(name, file, inputs)| match std::fs::read(root.join(file)) {
-                Ok(model) => Some(Case::made(*name, model, inputs())),
-                Err(_) => {
-                    println!("SKIPPED: no {}", root.join(file).display());
-                    None
-                }
-            },
-        )
-        .collect()
+    let mut all = Vec::new();
+    for r in real::REAL {
+        if root.join(r.file).is_file() {
+            let (name, source) = (r.case.into(), Source::Real(root.clone(), r));
+            all.push(Case { name, source });
+        } else {
+            println!("SKIPPED: no {}", root.join(r.file).display());
+        }
+    }
+    all
 }
 
 /// A golden file as it is written.

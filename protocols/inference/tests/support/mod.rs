@@ -1,12 +1,18 @@
 //! What the tests share.
 
 pub(crate) mod cases;
+// The example of golden digests has no use for it.
+#[allow(dead_code)]
+pub(crate) mod catalogue;
 pub(crate) mod conformance;
 // Its other half serves the example of the same name.
 #[allow(dead_code)]
 pub(crate) mod golden;
 pub(crate) mod memory;
 pub(crate) mod model;
+pub(crate) mod real;
+#[allow(dead_code)]
+pub(crate) mod watch;
 
 use std::path::PathBuf;
 

@@ -49,7 +49,28 @@ pub(crate) enum A {
     Int(i64),
     Float(f32),
     Ints(Vec<i64>),
+    Floats(Vec<f32>),
+    Text(&'static str),
+    Texts(Vec<&'static str>),
+    Tensor(Tensor),
     Graph(Msg),
+}
+
+impl A {
+    /// The attribute as a message.
+    pub(crate) fn named(&self, name: &str) -> Msg {
+        let m = Msg::default().text(1, name);
+        match self {
+            A::Float(v) => m.float(2, *v).int(20, 1),
+            A::Int(v) => m.int(3, *v).int(20, 2),
+            A::Text(v) => m.text(4, v).int(20, 3),
+            A::Tensor(v) => m.bytes(5, &v.to_onnx_pb("")).int(20, 4),
+            A::Graph(g) => m.msg(6, g).int(20, 5),
+            A::Floats(v) => v.iter().fold(m, |m, v| m.float(7, *v)).int(20, 6),
+            A::Ints(v) => v.iter().fold(m, |m, v| m.int(8, *v)).int(20, 7),
+            A::Texts(v) => v.iter().fold(m, |m, v| m.text(9, v)).int(20, 8),
+        }
+    }
 }
 
 /// A declared dimension.
@@ -76,16 +97,7 @@ impl Builder {
         }
         n = n.text(4, op);
         for (name, a) in attrs {
-            let m = Msg::default().text(1, name);
-            n = n.msg(
-                5,
-                &match a {
-                    A::Float(v) => m.float(2, *v).int(20, 1),
-                    A::Int(v) => m.int(3, *v).int(20, 2),
-                    A::Graph(g) => m.msg(6, g).int(20, 5),
-                    A::Ints(v) => v.iter().fold(m, |m, v| m.int(8, *v)).int(20, 7),
-                },
-            );
+            n = n.msg(5, &a.named(name));
         }
         Self {
             graph: self.graph.msg(1, &n),

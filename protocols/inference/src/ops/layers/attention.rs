@@ -215,6 +215,11 @@ impl Operator for Attention {
             0
         });
         let (lq, lk) = (s.queries, s.keys);
+        if y.is_empty() && shown.capacity() == 0 {
+            // Nothing to compute, for however many heads.
+            let named = plan.outputs.iter().zip([y, keys, values, shown]);
+            return named.map(|(d, v)| tensor(&d.shape, v)).collect();
+        }
         let mut query = vec![0f32; lq * s.head];
         let mut key = vec![0f32; lk * s.head];
         let mut scores = vec![0f32; lq * lk];
@@ -321,7 +326,11 @@ fn present(
         &[]
     };
     let len = s.keys - s.past;
-    let mut out = Vec::with_capacity(s.batch * s.kv_heads * s.keys * size);
+    let total = numel(&[s.batch, s.kv_heads, s.keys, size]) as usize;
+    let mut out = Vec::with_capacity(total);
+    if total == 0 {
+        return Ok(out);
+    }
     for (b, h) in (0..s.batch).flat_map(|b| (0..s.kv_heads).map(move |h| (b, h))) {
         let from = (b * s.kv_heads + h) * s.past * size;
         out.extend_from_slice(&old[from..from + s.past * size]);

@@ -334,9 +334,6 @@ struct Col2Im {
 }
 
 pub(super) fn col2im(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
-    if node.version < 18 {
-        return Err(BuildError::UnknownOperator);
-    }
     node.arity(3, 3, 1)?;
     ok(Col2Im {
         strides: node.geometry("strides", 1)?,

@@ -124,9 +124,6 @@ struct Rms {
 }
 
 pub(super) fn rms(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
-    if node.version < 23 {
-        return Err(BuildError::UnknownOperator);
-    }
     node.arity(2, 2, 1)?;
     if node.int("stash_type", 1)? != 1 {
         return Err(BuildError::Unsupported("stash_type other than float"));

@@ -154,9 +154,6 @@ struct MaxUnpool {
 }
 
 pub(super) fn unpool(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
-    if node.version < 9 {
-        return Err(BuildError::UnknownOperator);
-    }
     node.arity(2, 3, 1)?;
     let kernel = node.geometry("kernel_shape", 1)?;
     ok(MaxUnpool {

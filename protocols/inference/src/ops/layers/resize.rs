@@ -43,9 +43,6 @@ struct Resize {
 
 pub(super) fn build(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     let upsample = node.op == "Upsample";
-    if (upsample && node.version > 9) || (!upsample && node.version < 10) {
-        return Err(BuildError::UnknownOperator);
-    }
     let mode = node.text("mode", "nearest")?;
     if upsample || node.version == 10 {
         let filter = match mode {

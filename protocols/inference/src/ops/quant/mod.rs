@@ -10,27 +10,32 @@ pub(super) mod dynamic;
 mod linear;
 mod matmul;
 
-use super::registry::{SupportedOperator, own, wide, wide_by};
+use super::registry::{BYTES, SupportedOperator, own, wide, wide_by};
 use super::{Fault, Inputs};
 use crate::kernels::bytes::Bytes;
 use crate::tensor::{DType, Data, Element, Tensor};
 
 /// The operators of this family.
 pub(super) static OPERATORS: &[SupportedOperator] = &[
-    wide("QuantizeLinear", 10, "float, i32", linear::quantize),
+    wide(
+        "QuantizeLinear",
+        10,
+        &[DType::F32, DType::I32, DType::F16],
+        linear::quantize,
+    ),
     wide_by(
         1,
         &[],
         "DequantizeLinear",
         10,
-        "u8 i8 u16 i16 i32",
+        &[DType::U8, DType::I8, DType::U16, DType::I16, DType::I32],
         linear::dequantize,
     ),
-    own("DynamicQuantizeLinear", 11, "f32", dynamic::build),
-    own("MatMulInteger", 10, "u8 i8", matmul::integer),
-    own("ConvInteger", 10, "u8 i8", conv::integer),
-    wide("QLinearMatMul", 10, "u8 i8", matmul::qlinear),
-    own("QLinearConv", 10, "u8 i8", conv::qlinear),
+    own("DynamicQuantizeLinear", 11, &[DType::F32], dynamic::build),
+    own("MatMulInteger", 10, BYTES, matmul::integer),
+    own("ConvInteger", 10, BYTES, conv::integer),
+    wide("QLinearMatMul", 10, BYTES, matmul::qlinear),
+    own("QLinearConv", 10, BYTES, conv::qlinear),
 ];
 
 const TYPE: Fault = Fault::Trap("element type not supported here");

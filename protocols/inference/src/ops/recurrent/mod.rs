@@ -87,7 +87,7 @@ pub(super) static OPERATORS: &[SupportedOperator] = &[
     wide("LSTM", 1, FLOAT, build),
     wide("GRU", 1, FLOAT, build),
     wide("RNN", 1, FLOAT, build),
-    own("com.microsoft.DynamicQuantizeLSTM", 1, "f32", build),
+    own("com.microsoft.DynamicQuantizeLSTM", 1, &[DType::F32], build),
 ];
 
 /// Builds LSTM, GRU, RNN or DynamicQuantizeLSTM.
