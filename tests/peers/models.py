@@ -94,7 +94,7 @@ def resnet(path, folder):
     for field, items in [(g.node, kept), (g.initializer, old + made), (g.input, inputs)]:
         del field[:]
         field.extend(items)
-    onnx.save(model, f"{folder}/resnet50.onnx")
+    onnx.save(model, f"{folder}/resnet50_made.onnx")
 
 
 if __name__ == "__main__":

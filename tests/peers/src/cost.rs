@@ -1,8 +1,8 @@
-//! What trace, threads, single steps and loading cost.
+//! What trace, threads and single steps cost.
 
 use std::path::Path;
 
-use aether_inference::{Tensor, execute_step, make_witness};
+use aether_inference::{execute_step, make_witness};
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -11,36 +11,15 @@ use crate::{Options, cpu, table};
 
 pub(crate) fn measure(dir: &Path, options: &Options) -> Result<Value> {
     println!("what belongs to it: shares of the CPU time of a run on one thread");
-    table::line(
-        &[
-            "model",
-            "run ms",
-            "steps",
-            "trace %",
-            "2 threads",
-            "step",
-            "load ms",
-            "of it",
-        ]
-        .map(String::from),
-    );
+    table::line(&["model", "run ms", "steps", "trace %", "2 threads", "step"].map(String::from));
     let mut rows = Vec::new();
     for (model, path) in wanted(dir, options) {
         let bytes = std::fs::read(&path)?;
-        let (first, ours) = cpu::time(|| Ours::load(model, &bytes));
-        let Ok(ours) = ours else { continue };
+        let Ok(ours) = Ours::load(model, &bytes) else {
+            continue;
+        };
         if ours.run().is_err() {
             continue;
-        }
-        let mut load = first;
-        for _ in 0..3 {
-            load = load.min(cpu::time(|| Ours::load(model, &bytes)).0);
-        }
-        // Hashing all there is, once: what loading cannot do without.
-        let mut hash = f64::INFINITY;
-        for _ in 0..3 {
-            let all = Tensor::from_vec(&[bytes.len()], bytes.clone())?;
-            hash = hash.min(cpu::time(|| all.digest()).0);
         }
         let (mut hashed, mut bare, mut busier) = (f64::INFINITY, f64::INFINITY, f64::INFINITY);
         for _ in 0..options.rounds {
@@ -59,15 +38,14 @@ pub(crate) fn measure(dir: &Path, options: &Options) -> Result<Value> {
             format!("{trace:.1}"),
             format!("{:.2}", busier / hashed),
             format!("{:.2}", step.worst),
-            format!("{:.1}", load / 1e6),
-            format!("{:.1}", hash / 1e6),
         ]);
         rows.push(json!({
             "model": model.name, "ms": hashed / 1e6, "steps": step.count, "trace_percent": trace,
             "busier_of_two": busier / hashed, "worst_step_again": step.worst,
-            "great_steps_again": step.total, "load_ms": load / 1e6, "hash_ms": hash / 1e6,
+            "great_steps_again": step.total,
         }));
     }
+    println!();
     Ok(Value::Array(rows))
 }
 

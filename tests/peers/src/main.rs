@@ -2,12 +2,15 @@
 //!
 //! Rules: everything runs in one process (onnxruntime in a child) on one thread;
 //! the contestants take turns, many times; what counts is the least CPU time of
-//! the thread that computes, so that other load on the machine matters little.
+//! one run, so that other load on the machine matters little.
 
+mod contest;
 mod cost;
 mod cpu;
+mod load;
 mod models;
 mod ort;
+mod peers;
 mod products;
 mod table;
 
@@ -16,10 +19,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: aether-peers [--json FILE] [--rounds N] [--only WORD] \
-    (gemm | models DIR | cost DIR | all DIR)
+    (gemm | models DIR | cost DIR | load DIR | all DIR)
   gemm    matrix products of the sizes in README.md
   models  every model of README.md that is in DIR
-  cost    what our trace, threads, steps and loading cost on those models";
+  cost    what our trace, threads and steps cost on those models
+  load    what it takes to have those models ready";
 
 /// What the command line asked for.
 pub(crate) struct Options {
@@ -28,6 +32,13 @@ pub(crate) struct Options {
 }
 
 fn main() -> Result<()> {
+    // SAFETY: there is no other thread yet that could read the environment.
+    unsafe {
+        // One thread for each, however it finds out how many there should be.
+        for name in ["RAYON_NUM_THREADS", "RTEN_NUM_THREADS"] {
+            std::env::set_var(name, "1");
+        }
+    }
     let mut args = std::env::args().skip(1);
     let mut options = Options {
         rounds: 20,
@@ -53,10 +64,13 @@ fn main() -> Result<()> {
         report.insert("gemm".into(), products::measure(&options)?);
     }
     if matches!(command, "models" | "all") {
-        report.insert("models".into(), models::measure(&dir, &options)?);
+        report.insert("models".into(), contest::measure(&dir, &options)?);
     }
     if matches!(command, "cost" | "all") {
         report.insert("cost".into(), cost::measure(&dir, &options)?);
+    }
+    if matches!(command, "load" | "all") {
+        report.insert("load".into(), load::measure(&dir, &options)?);
     }
     if report.is_empty() {
         bail!(USAGE);

@@ -1,4 +1,4 @@
-//! Real models: what one run costs.
+//! Real models, what each is given, and how we run it.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::ort::Ort;
 use crate::products::numbers;
-use crate::{Options, cpu, table};
+use crate::{Options, cpu};
 
 /// What a model is given.
 struct Input {
@@ -29,7 +29,8 @@ enum Kind {
 
 pub(crate) struct Model {
     pub(crate) name: &'static str,
-    file: &'static str,
+    /// Names that its file may have: of models.py or of .ci/fetch-models.
+    files: &'static [&'static str],
     inputs: &'static [Input],
 }
 
@@ -46,27 +47,27 @@ const fn given(name: &'static str, shape: &'static [usize], kind: Kind) -> Input
 pub(crate) const MODELS: &[Model] = &[
     Model {
         name: "magika",
-        file: "magika.onnx",
+        files: &["magika.onnx", "model.onnx"],
         inputs: &[given("bytes", &[1, 2048], Kind::I32(257))],
     },
     Model {
         name: "ppocr-cls",
-        file: "cls.onnx",
+        files: &["cls.onnx", "ppocr_cls.onnx"],
         inputs: &[floats("x", &[1, 3, 48, 192])],
     },
     Model {
         name: "ppocr-rec",
-        file: "rec.onnx",
+        files: &["rec.onnx", "ppocr_rec.onnx"],
         inputs: &[floats("x", &[1, 3, 48, 320])],
     },
     Model {
         name: "ppocr-det",
-        file: "det.onnx",
+        files: &["det.onnx", "ppocr_det.onnx"],
         inputs: &[floats("x", &[1, 3, 320, 320])],
     },
     Model {
         name: "silero-vad",
-        file: "silero.onnx",
+        files: &["silero.onnx", "silero_vad_ifless.onnx"],
         inputs: &[
             floats("input", &[1, 576]),
             given("state", &[2, 1, 128], Kind::Zeros),
@@ -75,7 +76,7 @@ pub(crate) const MODELS: &[Model] = &[
     },
     Model {
         name: "silero-vad-seq",
-        file: "silero_seq.onnx",
+        files: &["silero_seq.onnx", "silero_vad_sequence.onnx"],
         inputs: &[
             floats("input", &[8, 576]),
             given("h", &[1, 1, 128], Kind::Zeros),
@@ -84,39 +85,44 @@ pub(crate) const MODELS: &[Model] = &[
     },
     Model {
         name: "nudenet-320n",
-        file: "nude.onnx",
+        files: &["nude.onnx", "nudenet_320n.onnx"],
         inputs: &[floats("images", &[1, 3, 320, 320])],
     },
     Model {
+        name: "rawi-int8",
+        files: &["rawi_int8.onnx"],
+        inputs: &[given("input", &[1, 64], Kind::I64(60))],
+    },
+    Model {
         name: "minilm-8",
-        file: "minilm8.onnx",
+        files: &["minilm8.onnx"],
         inputs: &[given("ids", &[1, 8], Kind::I64(30000))],
     },
     Model {
         name: "minilm-64",
-        file: "minilm64.onnx",
+        files: &["minilm64.onnx"],
         inputs: &[given("ids", &[1, 64], Kind::I64(30000))],
     },
     Model {
         name: "resnet50",
-        file: "resnet50.onnx",
+        files: &["resnet50_made.onnx", "resnet50.onnx"],
         inputs: &[floats("gpu_0/data_0", &[1, 3, 224, 224])],
     },
 ];
 
 impl Model {
     pub(crate) fn path(&self, dir: &Path) -> Option<PathBuf> {
-        let path = dir.join(self.file);
-        path.is_file().then_some(path)
+        let paths = self.files.iter().map(|f| dir.join(f));
+        paths.into_iter().find(|p| p.is_file())
     }
 
-    /// The inputs, in the order of the list.
-    fn tensors(&self) -> Result<Vec<Tensor>> {
+    /// The inputs by name.
+    pub(crate) fn tensors(&self) -> Result<Vec<(String, Tensor)>> {
         let mut all = Vec::new();
         for (i, input) in self.inputs.iter().enumerate() {
             let count = input.shape.iter().product::<usize>();
             let below = |n: u64| (0..count as u64).map(move |x| x * 7919 % n);
-            all.push(match input.kind {
+            let tensor = match input.kind {
                 Kind::Floats => Tensor::from_vec(input.shape, numbers(count, i as u64 + 1))?,
                 Kind::Zeros => Tensor::from_vec(input.shape, vec![0f32; count])?,
                 Kind::I64(n) => {
@@ -126,7 +132,8 @@ impl Model {
                     Tensor::from_vec(input.shape, below(n).map(|x| x as i32).collect())?
                 }
                 Kind::Exactly(v) => Tensor::from_vec(input.shape, vec![v; count])?,
-            });
+            };
+            all.push((input.name.to_owned(), tensor));
         }
         Ok(all)
     }
@@ -172,8 +179,13 @@ impl Ours {
         let mut inputs = Vec::new();
         let tensors = model.tensors()?;
         for info in program.inputs() {
-            let at = model.inputs.iter().position(|i| i.name == info.name);
-            inputs.push(tensors[at.with_context(|| format!("input {}", info.name))?].clone());
+            let found = tensors.iter().find(|(name, _)| *name == info.name);
+            inputs.push(
+                found
+                    .with_context(|| format!("input {}", info.name))?
+                    .1
+                    .clone(),
+            );
         }
         let header = TraceHeader::new([0; 32], [0; 32], program.id(), &inputs, 0);
         Ok(Self {
@@ -208,13 +220,6 @@ impl Ours {
     }
 }
 
-fn sum(t: &Tensor) -> f64 {
-    match t.view::<f32>() {
-        Some(v) => v.iter().map(|&x| f64::from(x)).sum(),
-        None => 0.0,
-    }
-}
-
 pub(crate) fn wanted<'a>(
     dir: &Path,
     options: &'a Options,
@@ -227,78 +232,9 @@ pub(crate) fn wanted<'a>(
             .is_none_or(|w| m.name.contains(w.as_str()));
         let path = m.path(&dir).filter(|_| chosen);
         if path.is_none() && chosen {
-            println!("{}: no {} in {}", m.name, m.file, dir.display());
+            let files = m.files.join(" or ");
+            println!("{}: no {files} in {}", m.name, dir.display());
         }
         Some((m, path?))
     })
-}
-
-pub(crate) fn measure(dir: &Path, options: &Options) -> Result<Value> {
-    let mut ort = Ort::start()?;
-    println!("models, CPU ms of one run; onnxruntime {}", ort.version);
-    table::line(&["model", "ours", "ort", "ours/ort", "growth MB", "ort MB"].map(String::from));
-    let mut rows = Vec::new();
-    let mut ratios = Vec::new();
-    for (model, path) in wanted(dir, options) {
-        let bytes = std::fs::read(&path)?;
-        let ours = match Ours::load(model, &bytes) {
-            Ok(ours) => ours,
-            Err(e) => {
-                println!("{}: {e}", model.name);
-                continue;
-            }
-        };
-        drop(bytes);
-        let theirs = model.load_ort(&mut ort, &path)?;
-        // Weights are packed in the first run; onnxruntime packs while loading.
-        let _ = ours.run();
-        let before = cpu::resident();
-        cpu::reset_peak();
-        let first = ours.run();
-        let growth = cpu::peak().saturating_sub(before);
-        let outputs = match first {
-            Ok((_, outputs)) => outputs,
-            Err(e) => {
-                println!("{}: {e}", model.name);
-                continue;
-            }
-        };
-        let sums: Vec<f64> = outputs.iter().map(sum).collect();
-        for (a, b) in sums
-            .iter()
-            .zip(theirs["sums"].as_array().into_iter().flatten())
-        {
-            let b = b.as_f64().unwrap_or(f64::NAN);
-            if (a - b).abs() > 1e-2 + 1e-2 * b.abs() {
-                println!("{}: outputs sum to {a}, onnxruntime's to {b}", model.name);
-            }
-        }
-        let mut least = [f64::INFINITY; 2];
-        for _ in 0..options.rounds {
-            let repeats = ((2e7 / least[0]) as usize).clamp(1, 50);
-            for _ in 0..repeats {
-                least[0] = least[0].min(ours.run()?.0);
-            }
-            least[1] = least[1].min(ort.run(repeats)?);
-        }
-        let ratio = least[0] / least[1];
-        ratios.push(ratio);
-        let ort_growth = theirs["growth"].as_f64().unwrap_or(f64::NAN);
-        table::line(&[
-            model.name.into(),
-            format!("{:.3}", least[0] / 1e6),
-            format!("{:.3}", least[1] / 1e6),
-            format!("{ratio:.2}"),
-            format!("{:.1}", growth as f64 / 1e6),
-            format!("{:.1}", ort_growth / 1e6),
-        ]);
-        rows.push(json!({
-            "model": model.name, "ours_ms": least[0] / 1e6, "onnxruntime_ms": least[1] / 1e6,
-            "ratio": ratio, "growth": growth, "onnxruntime_growth": ort_growth,
-            "ours_sums": sums, "onnxruntime_sums": theirs["sums"],
-        }));
-    }
-    let mean = table::geometric_mean(&ratios);
-    println!("geometric mean of ours/ort: {mean:.3}\n");
-    Ok(json!({"models": rows, "geometric_mean": mean}))
 }

@@ -63,7 +63,7 @@ impl Ort {
         self.answer()
     }
 
-    /// CPU time of one run, nanoseconds, over `repeats` of them.
+    /// Least CPU time of one run, nanoseconds, of `repeats` of them.
     pub(crate) fn run(&mut self, repeats: usize) -> Result<f64> {
         let answer = self.ask(&format!("run {repeats}"))?;
         answer["ns"].as_f64().context("no time")

@@ -56,8 +56,10 @@ for line in sys.stdin:
         values = [ort.OrtValue.ortvalue_from_numpy(v) for v in feed.values()]
         for name, value in zip(feed, values): binding.bind_ortvalue_input(name, value)
         for o in session.get_outputs(): binding.bind_output(o.name, "cpu")
-        repeats = int(rest)
-        t = time.thread_time_ns()
-        for _ in range(repeats): session.run_with_iobinding(binding)
-        answer = {"ns": (time.thread_time_ns() - t) / repeats}
+        least = float("inf")
+        for _ in range(int(rest)):
+            t = time.thread_time_ns()
+            session.run_with_iobinding(binding)
+            least = min(least, time.thread_time_ns() - t)
+        answer = {"ns": least}
     print(json.dumps(answer), flush=True)

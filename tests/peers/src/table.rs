@@ -17,3 +17,13 @@ pub(crate) fn line(cells: &[String]) {
     }
     println!("{text}");
 }
+
+/// The version of a package that is linked in.
+pub(crate) fn version(package: &str) -> String {
+    let lock = include_str!("../Cargo.lock");
+    let mut lines = lock
+        .lines()
+        .skip_while(|l| *l != format!("name = \"{package}\""));
+    let version = lines.nth(1).and_then(|l| l.split('"').nth(1));
+    version.unwrap_or("?").to_owned()
+}
