@@ -5,7 +5,7 @@ use super::stage::*;
 use super::summary::EvidenceSummary;
 use crate::roles::{Attester as _, SimulatedTee};
 use crate::rpc::views::WorkerView;
-use crate::rpc::{Client, ErrorCode};
+use crate::rpc::{Client, ClientError, ErrorCode};
 use aether_mesh::{Account, Action, Params, Slot, TxBody, TxId};
 use ed25519_dalek::SigningKey;
 
@@ -71,11 +71,15 @@ impl Platform {
         client: &Client,
         slot: Slot,
         head: Slot,
-    ) -> Result<TxId, crate::rpc::ClientError> {
+    ) -> Done<Result<TxId, ClientError>> {
         let chain = &stage.rules.chain_id;
         let block = client.block(slot)?.id;
         let now = crate::service::now_ms() / 1_000;
-        let evidence = self.tee.evidence(chain, &self.account(), slot, &block, now);
+        let evidence = self
+            .tee
+            .evidence(chain, &self.account(), slot, &block, now)
+            .map_err(text)?
+            .evidence;
         let action = Action::Attest {
             session_key: self.tee.session_key(),
             evidence,
@@ -85,7 +89,7 @@ impl Platform {
             expiry_slot: head.after(10),
             action,
         };
-        client.submit(&body.sign(&self.key, chain))
+        Ok(client.submit(&body.sign(&self.key, chain)))
     }
 }
 
@@ -102,7 +106,7 @@ pub(super) fn tell_staleness(stage: &mut Stage) -> Done<()> {
         Ok((height.0 > age).then_some(height))
     })?;
     let client = coordinator_client(stage)?;
-    let stale = platform.register(stage, &client, Slot(head.0 - age), head);
+    let stale = platform.register(stage, &client, Slot(head.0 - age), head)?;
     let why = match stale {
         Err(refusal) if matches!(refusal.code(), Some(ErrorCode::NotNow | ErrorCode::Invalid)) => {
             refusal.to_string()

@@ -15,9 +15,24 @@ pub enum AttestError {
     /// The platform's file does not hold a platform.
     #[error("TEE platform: {0}")]
     Platform(String),
+    /// A device or a vendor's service did not answer as it should.
+    #[error("{0}")]
+    Device(String),
+    /// The bundle could not be kept for peers.
+    #[error("the endorsements could not be stored: {0}")]
+    Store(String),
     /// The system gave no randomness.
     #[error("no randomness from the system")]
     Entropy,
+}
+
+/// Evidence, and the bytes that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attested {
+    /// As it travels in a transaction.
+    pub evidence: BoundEvidence,
+    /// The bundle of endorsements, for peers to fetch from us.
+    pub bundle: Option<Vec<u8>>,
 }
 
 /// A TEE as a worker uses it.
@@ -32,6 +47,7 @@ pub trait Attester: Send + Sync {
     fn sign(&self, message: &[u8]) -> [u8; 64];
 
     /// Evidence bound to a recent block; `now_unix_s` is the platform's clock.
+    /// May ask a device or a service: call it where that may block.
     fn evidence(
         &self,
         chain: &ChainId,
@@ -39,7 +55,7 @@ pub trait Attester: Send + Sync {
         slot: Slot,
         block: &BlockId,
         now_unix_s: u64,
-    ) -> BoundEvidence;
+    ) -> Result<Attested, AttestError>;
 }
 
 /// The stand-in of dev networks: a platform whose root only their genesis
@@ -91,16 +107,20 @@ impl Attester for SimulatedTee {
         slot: Slot,
         block: &BlockId,
         now_unix_s: u64,
-    ) -> BoundEvidence {
+    ) -> Result<Attested, AttestError> {
         let binding = Binding::new(&chain.0, &worker.0, &self.session_key(), slot.0, &block.0);
         let evidence = self
             .platform
             .quote(&binding, &self.measurement, UnixTime(now_unix_s));
-        BoundEvidence {
+        let evidence = BoundEvidence {
             kind: evidence.kind,
             document: evidence.bytes,
             slot,
             endorsements: None,
-        }
+        };
+        Ok(Attested {
+            evidence,
+            bundle: None,
+        })
     }
 }

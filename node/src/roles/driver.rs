@@ -11,7 +11,7 @@
 use super::attest::Attester;
 use super::discovery::{self, Directory};
 use super::recheck::recheck;
-use super::run::{JobInputs, Runner, VcrContext, make_vcr};
+use super::run::{JobInputs, Runner, VcrContext, attested, make_vcr};
 use crate::chain::{Committed, NodeLibrary};
 use crate::net::NetHandle;
 use crate::service::{Fetcher, Submitter};
@@ -265,7 +265,7 @@ impl Driver {
             Err(error) => {
                 tracing::warn!(tx = %id, name, %error, "submission refused");
                 self.nonce = 0;
-                let _ = self.results.try_send(Event::SubmissionFailed { what });
+                self.gave_up(what);
             }
         }
     }
@@ -300,39 +300,62 @@ impl Driver {
     }
 
     /// The session key and fresh evidence for it.
-    fn session(&self, head: &Head) -> Option<([u8; 32], BoundEvidence)> {
-        let Some(attester) = &self.parts.attester else {
+    async fn session(&mut self, head: &Head) -> Option<([u8; 32], BoundEvidence)> {
+        let Some(attester) = self.parts.attester.clone() else {
             tracing::error!("a worker without a TEE can neither register nor accept jobs");
             return None;
         };
-        let evidence = attester.evidence(
-            &self.parts.rules.chain_id,
-            &self.role.account(),
-            head.height,
-            &head.block_id,
-            now_unix_s(),
-        );
-        Some((attester.session_key(), evidence))
+        let session_key = attester.session_key();
+        let (parts, worker, head) = (self.parts.clone(), self.role.account(), *head);
+        let made = tokio::task::spawn_blocking(move || {
+            let cx = VcrContext {
+                rules: &parts.rules,
+                worker,
+                head: (head.height, head.block_id),
+                now_unix_s: now_unix_s(),
+            };
+            attested(&cx, &*attester, parts.library.store())
+        });
+        match made.await {
+            Ok(Ok(evidence)) => Some((session_key, evidence)),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the TEE gave no evidence");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "the TEE gave no evidence");
+                None
+            }
+        }
+    }
+
+    /// Tells the role that nothing will come of it.
+    fn gave_up(&self, what: Submission) {
+        let _ = self.results.try_send(Event::SubmissionFailed { what });
     }
 
     async fn attest(&mut self, head: &Head, expiry: Slot) {
-        if let Some((session_key, evidence)) = self.session(head) {
+        if let Some((session_key, evidence)) = self.session(head).await {
             let action = TxAction::Attest {
                 session_key,
                 evidence,
             };
             self.submit(Submission::Attest, action, expiry).await;
+        } else {
+            self.gave_up(Submission::Attest);
         }
     }
 
     async fn accept(&mut self, head: &Head, job: JobId, expiry: Slot) {
-        if let Some((session_key, evidence)) = self.session(head) {
+        if let Some((session_key, evidence)) = self.session(head).await {
             let action = TxAction::Accept {
                 job,
                 session_key,
                 evidence,
             };
             self.submit(Submission::Accept(job), action, expiry).await;
+        } else {
+            self.gave_up(Submission::Accept(job));
         }
     }
 
@@ -372,8 +395,8 @@ impl Driver {
                 }
             }
         };
-        let (rules, worker, head): (_, _, Head) =
-            (self.parts.rules.clone(), self.role.account(), *head);
+        let (rules, library) = (self.parts.rules.clone(), self.parts.library.clone());
+        let (worker, head) = (self.role.account(), *head);
         let made = tokio::task::spawn_blocking(move || {
             let cx = VcrContext {
                 rules: &rules,
@@ -381,7 +404,7 @@ impl Driver {
                 head: (head.height, head.block_id),
                 now_unix_s: now_unix_s(),
             };
-            make_vcr(&cx, &*attester, job, result, output)
+            make_vcr(&cx, &*attester, library.store(), job, result, output)
         })
         .await;
         match made {

@@ -20,7 +20,7 @@ mod driver;
 mod recheck;
 mod run;
 
-pub use attest::{AttestError, Attester, SimulatedTee, simulated_measurement};
+pub use attest::{AttestError, Attested, Attester, SimulatedTee, simulated_measurement};
 pub use discovery::Directory;
 pub use driver::{Driver, DriverParts};
 pub use run::{HonestRunner, JobInputs, Runner, result_of};

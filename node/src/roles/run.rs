@@ -1,14 +1,15 @@
 //! Running a job: bytes from the store, inference, an encoded result; then
 //! the VCR around it.
 
-use super::attest::Attester;
+use super::attest::{AttestError, Attester};
 use aether_behaviours::RunResult;
 use aether_inference::{Outcome, Program, RunLimits, Tensor, TraceHeader, execute};
 use aether_kzg::{Prover, Setup, TraceElement};
 use aether_mesh::{
-    Account, Action, BlockId, JobId, JobRecord, Library, ModelRecord, Payload, Rules, Slot,
-    StateReader, Vcr, keys, load, runs, vcr_sign_bytes,
+    Account, Action, BlockId, BoundEvidence, JobId, JobRecord, Library, ModelRecord, Payload,
+    Rules, Slot, StateReader, Vcr, keys, load, runs, vcr_sign_bytes,
 };
+use aether_storage::BlobStore;
 use std::sync::Arc;
 
 /// Everything a run needs, fetched and checked.
@@ -88,7 +89,7 @@ pub fn result_of(program: &Program, outcome: &Outcome) -> RunResult {
     }
 }
 
-/// What a VCR is bound to.
+/// What evidence and a VCR are bound to.
 pub(super) struct VcrContext<'a> {
     pub(super) rules: &'a Rules,
     pub(super) worker: Account,
@@ -96,10 +97,28 @@ pub(super) struct VcrContext<'a> {
     pub(super) now_unix_s: u64,
 }
 
+/// Fresh evidence; the bundle that it names is kept for peers to fetch.
+pub(super) fn attested(
+    cx: &VcrContext<'_>,
+    attester: &dyn Attester,
+    store: &BlobStore,
+) -> Result<BoundEvidence, AttestError> {
+    let (slot, block) = &cx.head;
+    let chain = &cx.rules.chain_id;
+    let attested = attester.evidence(chain, &cx.worker, *slot, block, cx.now_unix_s)?;
+    if let Some(bundle) = &attested.bundle {
+        store
+            .put(bundle)
+            .map_err(|e| AttestError::Store(e.to_string()))?;
+    }
+    Ok(attested.evidence)
+}
+
 /// Commits to the trace, attests, and signs with the session key.
 pub(super) fn make_vcr(
     cx: &VcrContext<'_>,
     attester: &dyn Attester,
+    store: &BlobStore,
     job: JobId,
     result: RunResult,
     output: Payload,
@@ -109,12 +128,11 @@ pub(super) fn make_vcr(
         .commit(&elements)
         .map_err(|e| e.to_string())?;
     let chain = &cx.rules.chain_id;
-    let (slot, block) = &cx.head;
     let vcr = Vcr {
         job,
         worker: cx.worker,
         session_key: attester.session_key(),
-        evidence: attester.evidence(chain, &cx.worker, *slot, block, cx.now_unix_s),
+        evidence: attested(cx, attester, store).map_err(|e| e.to_string())?,
         commitment: commitment.to_bytes(),
         trace: result.trace,
         final_state: result.final_state,

@@ -79,13 +79,9 @@ async fn a_proposed_block_with_a_bad_vcr_is_judged_invalid() {
         let mut vcr = vcr.as_ref().clone();
         vcr.session_key = tee.session_key();
         let bound = Slot(slot.0 - 1);
-        vcr.evidence = tee.evidence(
-            &chain_id,
-            &vcr.worker,
-            bound,
-            &parent.id(),
-            now_ms() / 1_000,
-        );
+        let now = now_ms() / 1_000;
+        let attested = tee.evidence(&chain_id, &vcr.worker, bound, &parent.id(), now);
+        vcr.evidence = attested.unwrap().evidence;
         change(&mut vcr);
         let encoded = vcr.encode();
         let mut session_signature = tee.sign(&vcr_sign_bytes(&chain_id, &encoded));
