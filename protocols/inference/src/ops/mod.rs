@@ -8,6 +8,7 @@
 
 mod arith;
 mod axis;
+mod batch_train;
 mod bits;
 mod blocks;
 mod contract64;

@@ -100,9 +100,9 @@ pub(super) fn build(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
 impl TfIdf {
     /// Rows and their length.
     fn rows(shape: &[usize]) -> Result<(Option<usize>, usize), Fault> {
-        match shape {
-            &[n] => Ok((None, n)),
-            &[rows, n] => Ok((Some(rows), n)),
+        match *shape {
+            [n] => Ok((None, n)),
+            [rows, n] => Ok((Some(rows), n)),
             _ => Err(Fault::Trap("one or two dimensions are needed here")),
         }
     }

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::batch_train::Train;
 use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Operator, Plan, axis, pointwise, single, tensor};
 use crate::gas;
@@ -259,17 +260,21 @@ struct BatchNorm {
 
 pub(super) fn batch(node: &super::Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(5, 5, 5)?;
-    node.ignore("momentum");
+    let momentum = node.float("momentum", 0.9)?;
+    if node.version >= 14 && node.flag("training_mode", false)? {
+        node.arity(5, 5, 3)?;
+        return ok(Train {
+            epsilon: node.float("epsilon", 1e-5)?,
+            momentum,
+            outputs: node.outputs,
+        });
+    }
     // Before opset 7 training was the default.
     let testing = node.version >= 7 || node.flag("is_test", false)?;
     if node.version < 7 {
         node.ignore("consumed_inputs");
     }
-    if !testing
-        || node.outputs > 1
-        || node.flag("training_mode", false)?
-        || !node.flag("spatial", true)?
-    {
+    if !testing || node.outputs > 1 || !node.flag("spatial", true)? {
         return Err(BuildError::Unsupported(
             "batch normalisation in training mode",
         ));

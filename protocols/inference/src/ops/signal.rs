@@ -274,9 +274,9 @@ impl Stft {
     /// The step, the transform, and the output's shape.
     fn shapes(&self, inputs: &Inputs<'_>) -> Result<(usize, Transform, Vec<usize>), Fault> {
         let bad = Fault::Trap("the signal's shape does not fit the transform");
-        let (batch, len, parts) = match inputs.shape(0)? {
-            &[batch, len] => (batch, len, 1),
-            &[batch, len, parts @ (1 | 2)] => (batch, len, parts),
+        let (batch, len, parts) = match *inputs.shape(0)? {
+            [batch, len] => (batch, len, 1),
+            [batch, len, parts @ (1 | 2)] => (batch, len, parts),
             _ => return Err(bad),
         };
         if parts == 2 && self.onesided {

@@ -142,6 +142,13 @@ fn rows_and_reductions(all: &mut Vec<Row>) {
     );
     let four = || x(&[4]);
     let inputs = vec![images(), four(), four(), four(), positive(&[4])];
+    let trained = vec![images(), four(), four(), four(), positive(&[4])];
+    all.push(
+        Row::new("BatchNormalization", trained)
+            .int("training_mode", 1)
+            .float("momentum", 0.8)
+            .outputs(3),
+    );
     all.push(Row::new("BatchNormalization", inputs).float("epsilon", 1e-5));
     all.push(Row::new(
         "InstanceNormalization",
