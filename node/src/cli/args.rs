@@ -3,9 +3,13 @@
 //! Precedence: flag, then environment (`AETHER_*`), then file (`node run`
 //! only), then default.
 
+mod attest;
 mod job;
 mod node;
 
+pub use attest::{
+    AttestCommand, AttestPlatform, AttestQuoteArgs, AttestVerifyArgs, PolicyArgs, PolicyTemplate,
+};
 pub use job::{JobCommand, JobGetArgs, JobListArgs, JobPostArgs};
 pub use node::{BootnodeArgs, DemoArgs, DevArgs, NodeCommand, NodeRole, NodeRunArgs};
 
@@ -83,6 +87,9 @@ pub enum Command {
     /// ONNX models
     #[command(subcommand)]
     Model(ModelCommand),
+    /// TEE evidence: make it, judge it, look at it
+    #[command(subcommand)]
+    Attest(AttestCommand),
     /// Workers of the network
     #[command(subcommand)]
     Worker(WorkerCommand),

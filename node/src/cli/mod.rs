@@ -6,13 +6,14 @@
 //! | `console`, `page`, `exit` | answers, text for people, exit codes |
 //! | `keyfile`, `files`, `tensors`, `npy`, `weights` | what people hand in |
 //! | `send` | signing, handing in, waiting for the block |
-//! | `job`, `job_post`, `job_wait`, `receipt`, `account`, `node`, `model`, `network`, `tee`, `key` | the commands |
+//! | `job`, `job_post`, `job_wait`, `receipt`, `account`, `node`, `model`, `network`, `tee`, `key`, `attest` | the commands |
 //!
 //! Commands speak to a node through the RPC client only; they know no libp2p
 //! and no database. What runs a node is plugged in as [`Hooks`].
 
 mod account;
 mod args;
+mod attest;
 mod config;
 mod console;
 mod context;
@@ -37,9 +38,10 @@ mod tests;
 mod weights;
 
 pub use args::{
-    AccountCommand, BondRole, BootnodeArgs, ChallengeCommand, Cli, Command, DemoArgs, DevArgs,
-    GenesisCommand, Global, JobCommand, JobGetArgs, JobListArgs, JobPostArgs, KeyCommand,
-    ModelCommand, ModelRunArgs, NodeCommand, NodeRole, NodeRunArgs, ReceiptCommand, TeeCommand,
+    AccountCommand, AttestCommand, AttestPlatform, AttestQuoteArgs, AttestVerifyArgs, BondRole,
+    BootnodeArgs, ChallengeCommand, Cli, Command, DemoArgs, DevArgs, GenesisCommand, Global,
+    JobCommand, JobGetArgs, JobListArgs, JobPostArgs, KeyCommand, ModelCommand, ModelRunArgs,
+    NodeCommand, NodeRole, NodeRunArgs, PolicyArgs, PolicyTemplate, ReceiptCommand, TeeCommand,
     WorkerCommand,
 };
 pub use config::NodeSettings;
@@ -130,6 +132,7 @@ fn dispatch(context: &mut Context, command: Command, hooks: Hooks) -> CommandRes
         Command::Account(command) => account::run(context, command),
         Command::Key(command) => key::run(context, command),
         Command::Model(command) => model::run(context, command),
+        Command::Attest(command) => attest::run(context, command),
         Command::Worker(command) => network::worker(context, command),
         Command::Tee(command) => tee::run(context, command),
         Command::Challenge(command) => network::challenge(context, command),

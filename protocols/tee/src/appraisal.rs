@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::anchors::TrustAnchors;
 use crate::binding::Binding;
+use crate::chain::ChainCache;
 use crate::endorsements::Endorsements;
 use crate::evidence::{Evidence, EvidenceKind, Measurement, UnixTime};
 use crate::policy::Policy;
@@ -186,6 +187,53 @@ pub fn appraise_user_data_at_ms(
     user_data: &[u8],
     at_ms: u64,
 ) -> Result<Appraisal, Refusal> {
+    judge(
+        evidence,
+        endorsements,
+        anchors,
+        policy,
+        user_data,
+        at_ms,
+        None,
+    )
+}
+
+/// Like [`appraise_user_data_at_ms`], for somebody who judges many documents of Nitro's shape:
+/// the authorities' signatures are verified once and remembered in `cache`. The verdict is the
+/// same with any cache and with none.
+///
+/// # Errors
+///
+/// As [`appraise`].
+pub fn appraise_cached(
+    evidence: &Evidence,
+    endorsements: &Endorsements,
+    anchors: &TrustAnchors,
+    policy: &Policy,
+    user_data: &[u8],
+    at_ms: u64,
+    cache: &ChainCache,
+) -> Result<Appraisal, Refusal> {
+    judge(
+        evidence,
+        endorsements,
+        anchors,
+        policy,
+        user_data,
+        at_ms,
+        Some(cache),
+    )
+}
+
+fn judge(
+    evidence: &Evidence,
+    endorsements: &Endorsements,
+    anchors: &TrustAnchors,
+    policy: &Policy,
+    user_data: &[u8],
+    at_ms: u64,
+    cache: Option<&ChainCache>,
+) -> Result<Appraisal, Refusal> {
     let kind = evidence.kind;
     if !policy.kinds.contains(&kind) {
         return Err(Refusal::KindNotAccepted(kind));
@@ -207,5 +255,5 @@ pub fn appraise_user_data_at_ms(
     if !endorsements.0.is_empty() {
         return Err(Refusal::UnexpectedEndorsements(kind));
     }
-    nitro::appraise(kind, bytes, roots, policy, user_data, at_ms)
+    nitro::appraise(kind, bytes, roots, policy, user_data, at_ms, cache)
 }

@@ -38,6 +38,16 @@ impl Endorsements {
         Sha256::digest(&self.0).into()
     }
 
+    /// The kind of evidence that these bytes are a bundle for; `None` where they are none.
+    #[must_use]
+    pub fn kind(&self) -> Option<EvidenceKind> {
+        if self.0.len() > MAX_ENDORSEMENTS_BYTES {
+            return None;
+        }
+        let snp = parts::<4>(&self.0, EvidenceKind::SevSnp).map(|_| EvidenceKind::SevSnp);
+        snp.or_else(|| parts::<9>(&self.0, EvidenceKind::Tdx).map(|_| EvidenceKind::Tdx))
+    }
+
     /// Encodes parts; empty ones are left out.
     fn encode(kind: EvidenceKind, parts: &[&[u8]]) -> Self {
         let mut bytes = vec![kind.code()];

@@ -135,6 +135,9 @@ mod chain;
 mod cursor;
 mod endorsements;
 mod evidence;
+#[cfg(all(feature = "fetch", target_os = "linux"))]
+pub mod fetch;
+pub mod inspect;
 mod nitro;
 mod policy;
 mod refusal;
@@ -150,11 +153,12 @@ pub use anchors::{
     TrustAnchors,
 };
 pub use appraisal::{
-    Appraisal, Details, PlatformId, SnpDetails, TdxDetails, appraise, appraise_user_data,
-    appraise_user_data_at_ms,
+    Appraisal, Details, PlatformId, SnpDetails, TdxDetails, appraise, appraise_cached,
+    appraise_user_data, appraise_user_data_at_ms,
 };
 pub use binding::Binding;
 pub use canonical::{NonCanonical, canonicalize, is_canonical};
+pub use chain::ChainCache;
 pub use endorsements::{Endorsements, MAX_ENDORSEMENTS_BYTES, SnpEndorsements, TdxCollateral};
 pub use evidence::{Evidence, EvidenceKind, Measurement, UnixTime, UnknownKind};
 pub use nitro::MAX_DOCUMENT_BYTES;

@@ -5,15 +5,16 @@
 //! 1. Length, version, algorithm, zero padding, known signing key and processor (`report`).
 //! 2. The policy's cheap demands: guest policy, VMPL, platform, host data, identity keys.
 //! 3. The measurement is on the policy's list, `report_data` is the expected binding.
-//! 4. The bundle's certificates have AMD's shapes; the VEK is for the report's product, the
-//!    root is pinned for just that product, all names are those of the report's kind of key,
-//!    each is valid at the trusted time and issued by the one before (`x509`, `vek`).
+//! 4. VEK and issuer have AMD's shapes and names, the VEK is for the report's product and kind
+//!    of key, both are valid at the trusted time; the root is pinned for just that product
+//!    (`x509`, `vek`).
 //! 5. The policy's minimum TCB versions.
-//! 6. The revocation list, where there is one or the policy asks for it, is the root's,
+//! 6. The issuer signed the VEK, whose version numbers and hardware id are the report's. This
+//!    first, since RSA is verified in a seventh of the time of P-384, and nobody forges it.
+//! 7. The root has AMD's shape and name, and the whole line keeps the rules.
+//! 8. The revocation list, where there is one or the policy asks for it, is the root's,
 //!    current, and names no certificate of the chain.
-//! 7. Signatures: issuer, VEK, list.
-//! 8. The VEK's version numbers and hardware id are the report's.
-//! 9. The VEK signed the report.
+//! 9. Signatures: issuer, list, and by the VEK the report.
 //!
 //! Every VCEK has serial number 0, so a list can only revoke an issuer or a VLEK: what
 //! revokes a chip's firmware in practice is a raised minimum TCB.
@@ -34,8 +35,8 @@ use crate::tcb::SnpProduct;
 use crate::x509::certificate::{KeyShape, Link, Scheme, Shape};
 use crate::x509::crl::Crl;
 use crate::x509::line::{self, LeafUsage};
-pub(crate) use report::{REPORT_BYTES, SCALAR_BYTES, SCALAR_FIELD, SIGNED_BYTES};
-use report::{Report, SigningKey, read_tcb};
+use report::SigningKey;
+pub(crate) use report::{REPORT_BYTES, Report, SCALAR_BYTES, SCALAR_FIELD, SIGNED_BYTES, read_tcb};
 
 const AUTHORITY: Shape = Shape {
     signed: Scheme::RsaPss,
@@ -72,6 +73,34 @@ const fn known(product: SnpProduct) -> (&'static [u8], &'static [u8]) {
 /// Whether these bytes have the shape of a report.
 pub(crate) fn check_form(bytes: &[u8]) -> Result<[u8; 2 * SCALAR_BYTES], Refusal> {
     Report::parse(bytes).map(|report| report.signature)
+}
+
+/// Whether a cloud's key signed.
+#[cfg(feature = "fetch")]
+pub(crate) fn signed_by_vlek(report: &Report<'_>) -> bool {
+    report.signing_key == SigningKey::Vlek
+}
+
+/// Whether a certificate is the one for this report's key, chip and firmware; its product.
+#[cfg(feature = "fetch")]
+pub(crate) fn check_vek(der: &[u8], report: &Report<'_>) -> Result<SnpProduct, Refusal> {
+    let vek = Link::parse(der, 2, VEK)?;
+    let product = vek::product(&vek)?;
+    if report.product.is_some_and(|named| named != product) {
+        return Err(Refusal::ProductMismatch);
+    }
+    vek::check_kind(&vek, report.signing_key)?;
+    vek::check_tcb(&vek, report, product)?;
+    vek::check_chip(&vek, report, product)?;
+    Ok(product)
+}
+
+/// Until when a revocation list is current; refused where it is not.
+#[cfg(feature = "fetch")]
+pub(crate) fn check_list(der: &[u8], at: UnixTime) -> Result<UnixTime, Refusal> {
+    let crl = Crl::parse(der, LIST, Scheme::RsaPss)?;
+    crl.check_window(at)?;
+    Ok(crl.next_update)
 }
 
 /// Appraises a report.
@@ -113,12 +142,19 @@ pub(crate) fn appraise(
         ([], SigningKey::Vcek) => known_issuer,
         (given, _) => given,
     };
-    let root = Link::parse(root_der, 0, AUTHORITY)?;
     let issuer = Link::parse(issuer_der, 1, AUTHORITY)?;
-    let links = [&root, &issuer, &vek];
-    vek::check_kind(&root, &issuer, &vek, report.signing_key, product)?;
-    line::check(&links, at, LeafUsage::Optional)?;
+    vek::check_issuer(&issuer, report.signing_key, product)?;
+    vek::check_kind(&vek, report.signing_key)?;
+    line::check_dates(&[&issuer, &vek], at)?;
     report.check_tcb(&policy.snp, product)?;
+    line::signatures(&[&issuer, &vek])?;
+    vek::check_tcb(&vek, &report, product)?;
+    vek::check_chip(&vek, &report, product)?;
+
+    let root = Link::parse(root_der, 0, AUTHORITY)?;
+    let links = [&root, &issuer, &vek];
+    vek::check_root(&root, product)?;
+    line::check(&links, at, LeafUsage::Optional)?;
 
     let crl = match parts.crl {
         [] if policy.snp.require_crl => return Err(Refusal::CrlMissing),
@@ -133,12 +169,10 @@ pub(crate) fn appraise(
         }
     };
 
-    line::signatures(&links)?;
+    line::signatures(&[&root, &issuer])?;
     if let Some(crl) = &crl {
         crl.check_signature(&root)?;
     }
-    vek::check_tcb(&vek, &report, product)?;
-    vek::check_chip(&vek, &report, product)?;
     UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, vek.key())
         .verify(report.signed, &report.signature)
         .map_err(|_| Refusal::EvidenceSignature)?;

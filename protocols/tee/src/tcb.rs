@@ -63,6 +63,19 @@ impl SnpTcb {
     }
 }
 
+impl fmt::Display for SnpTcb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.fmc > 0 {
+            write!(f, "fmc {}, ", self.fmc)?;
+        }
+        write!(
+            f,
+            "boot loader {}, tee {}, snp {}, microcode {}",
+            self.bootloader, self.tee, self.snp, self.microcode
+        )
+    }
+}
+
 /// What Intel says about a platform's TCB level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub enum TcbStatus {

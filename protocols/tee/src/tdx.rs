@@ -6,16 +6,18 @@
 //! 2. The policy's demands on the TD: debug, profiling, migration, `SEPT_VE_DISABLE`,
 //!    extended features, runtime registers, configuration, owner.
 //! 3. The measurement (MRTD) is on the policy's list, `report_data` the expected binding.
-//! 4. The quote's chain is PCK, authority, pinned root; the platform that the PCK names is of
+//! 4. The quoting enclave vouches for the attestation key, and that key signed the quote. Both
+//!    are in the quote: whatever fails here costs one signature and no collateral is read.
+//! 5. The quote's chain is PCK, authority, pinned root; the platform that the PCK names is of
 //!    the family that the TCB info is for (`pck`, `collateral`).
-//! 5. TCB info and QE identity are TDX's, inside their windows, and not older than the
+//! 6. TCB info and QE identity are TDX's, inside their windows, and not older than the
 //!    network has seen.
-//! 6. All certificates are valid at the trusted time and issued by the one before (`x509`).
-//! 7. Both revocation lists are their authorities', current, not rolled back, and name no
+//! 7. All certificates are valid at the trusted time and issued by the one before (`x509`).
+//! 8. Both revocation lists are their authorities', current, not rolled back, and name no
 //!    certificate of any chain.
-//! 8. The quoting enclave vouches for the attestation key and is the listed one (`levels`).
-//! 9. Signatures: certificates, lists, TCB info, QE identity, QE report, quote.
-//! 10. The platform's level, and what the policy accepts of it (`levels`); no service TD. In
+//! 9. The quoting enclave is the listed one (`levels`).
+//! 10. Signatures: QE report, PCK, authority, signers, lists, TCB info, QE identity.
+//! 11. The platform's level, and what the policy accepts of it (`levels`); no service TD. In
 //!     this order, since what a service TD may do depends on the platform.
 
 mod collateral;
@@ -38,6 +40,7 @@ use crate::x509::line::{self, LeafUsage};
 use crate::x509::pem;
 use collateral::{QE_IDENTITY, QeIdentity, TCB_INFO, TcbInfo, Window};
 use pck::Platform;
+pub(crate) use pck::read as read_pck_extension;
 pub(crate) use quote::{Quote, SIGNATURE_BYTES};
 
 /// Every certificate of Intel's.
@@ -64,8 +67,20 @@ pub(crate) fn appraise(
     if quote.td.report_data != report_data {
         return Err(Refusal::BindingMismatch);
     }
-
     let parts = TdxParts::of(endorsements)?;
+    let vouched = Sha256::new()
+        .chain_update(quote.attestation_key)
+        .chain_update(quote.qe_authentication)
+        .finalize();
+    if !quote.qe.report_data.starts_with(&vouched) {
+        return Err(Refusal::QeReportData);
+    }
+    // x ‖ y as an uncompressed point.
+    let key = [&[0x04], quote.attestation_key.as_slice()].concat();
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key)
+        .verify(quote.signed, &quote.signature)
+        .map_err(|_| Refusal::EvidenceSignature)?;
+
     let position = 2;
     let chain =
         pem::certificates(quote.pck_chain, 3).ok_or(Refusal::CertificateUnreadable { position })?;
@@ -119,16 +134,13 @@ pub(crate) fn appraise(
     }
     pck_list.check_absent(&pck)?;
 
-    let vouched = Sha256::new()
-        .chain_update(quote.attestation_key)
-        .chain_update(quote.qe_authentication)
-        .finalize();
-    if !quote.qe.report_data.starts_with(&vouched) {
-        return Err(Refusal::QeReportData);
-    }
     levels::check_qe(&quote.qe, &identity)?;
 
-    line::signatures(&pck_line)?;
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pck.key())
+        .verify(quote.qe.bytes, &quote.qe_signature)
+        .map_err(|_| Refusal::QeReportSignature)?;
+    line::signatures(&[&authority, &pck])?;
+    line::signatures(&[&root, &authority])?;
     line::signatures(&[&root, &info_signer])?;
     if let Some(signer) = &other_signer {
         line::signatures(&[&root, signer])?;
@@ -145,14 +157,6 @@ pub(crate) fn appraise(
     pck_list.check_signature(list_author)?;
     check_json(&info_signer, parts.tcb_info, TCB_INFO)?;
     check_json(identity_signer, parts.qe_identity, QE_IDENTITY)?;
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pck.key())
-        .verify(quote.qe.bytes, &quote.qe_signature)
-        .map_err(|_| Refusal::QeReportSignature)?;
-    // x ‖ y as an uncompressed point.
-    let key = [&[0x04], quote.attestation_key.as_slice()].concat();
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key)
-        .verify(quote.signed, &quote.signature)
-        .map_err(|_| Refusal::EvidenceSignature)?;
 
     let level = levels::judge(
         &quote.td,
@@ -202,7 +206,49 @@ pub(crate) fn appraise(
     })
 }
 
-/// Rule 5.
+/// The platform that a PCK certificate in DER names.
+#[cfg(feature = "fetch")]
+pub(crate) fn platform_of(pck: &[u8]) -> Option<Platform> {
+    let pck = Link::parse(pck, 2, SHAPE).ok()?;
+    Platform::of(&pck).ok()
+}
+
+/// Until when a TCB info for this platform, or without one a QE identity, is current.
+#[cfg(feature = "fetch")]
+pub(crate) fn check_collateral(
+    text: &[u8],
+    platform: Option<&Platform>,
+    at: UnixTime,
+) -> Result<UnixTime, &'static str> {
+    let window = match platform {
+        Some(platform) => {
+            let info = TcbInfo::parse(text).map_err(|_| "no TCB info for TDX")?;
+            if info.fmspc.0 != platform.fmspc || info.pce_id.0 != platform.pce_id {
+                return Err("a TCB info for other platforms");
+            }
+            (info.issue_date.0, info.next_update.0)
+        }
+        None => {
+            let identity = QeIdentity::parse(text).map_err(|_| "no QE identity for TDX")?;
+            (identity.issue_date.0, identity.next_update.0)
+        }
+    };
+    if (window.0..=window.1).contains(&at) {
+        Ok(window.1)
+    } else {
+        Err("collateral of another time")
+    }
+}
+
+/// Until when a revocation list is current.
+#[cfg(feature = "fetch")]
+pub(crate) fn check_list(der: &[u8], at: UnixTime) -> Option<UnixTime> {
+    let list = Crl::parse(der, "PCK", Scheme::EcdsaP256).ok()?;
+    list.check_window(at).ok()?;
+    Some(list.next_update)
+}
+
+/// Rule 6.
 fn check_windows(
     info: &TcbInfo,
     identity: &QeIdentity,

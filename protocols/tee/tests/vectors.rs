@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aether_tee::{
-    Appraisal, Details, Endorsements, Evidence, EvidenceKind, INTEL_SGX_ROOT, Measurement,
-    NITRO_ROOT_G1, NonCanonical, Policy, Refusal, RootFingerprint, SnpEndorsements, SnpProduct,
-    SnpTcb, TcbStatus, TdxCollateral, TrustAnchors, appraise_user_data_at_ms, canonicalize,
-    is_canonical,
+    Appraisal, ChainCache, Details, Endorsements, Evidence, EvidenceKind, INTEL_SGX_ROOT,
+    Measurement, NITRO_ROOT_G1, NonCanonical, Policy, Refusal, RootFingerprint, SnpEndorsements,
+    SnpProduct, SnpTcb, TcbStatus, TdxCollateral, TrustAnchors, appraise_cached,
+    appraise_user_data_at_ms, canonicalize, is_canonical,
 };
 use serde_json::Value;
 
@@ -273,7 +273,23 @@ fn published_evidence_is_judged_as_the_vectors_say() {
                     evidence,
                     ..case.clone()
                 };
-                assert_eq!(canonical.judge(), Ok(appraisal), "{id}");
+                assert_eq!(canonical.judge().as_ref(), Ok(&appraisal), "{id}");
+                // So does a cache, empty or not.
+                let cache = ChainCache::new(1);
+                for _ in 0..2 {
+                    let warm = appraise_cached(
+                        &case.evidence,
+                        &case.endorsements,
+                        &case.anchors,
+                        &case.policy,
+                        &case.user_data,
+                        case.at_ms,
+                        &cache,
+                    );
+                    assert_eq!(warm.as_ref(), Ok(&appraisal), "{id}");
+                }
+                let learns = case.evidence.kind == EvidenceKind::Nitro;
+                assert_eq!(cache.len(), usize::from(learns), "{id}");
             }
             ("refuse", Err(refusal)) => {
                 println!("  {id}: {} ({refusal})", refusal.kind());

@@ -1,5 +1,6 @@
 //! Whole commands, against a node in memory.
 
+mod attest;
 mod commands;
 mod jobs;
 mod models;

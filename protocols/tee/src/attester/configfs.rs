@@ -74,6 +74,17 @@ pub struct ConfigfsTsm<F> {
     kind: EvidenceKind,
 }
 
+impl ConfigfsTsm<SystemFiles> {
+    /// The system's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`ConfigfsTsm::open`].
+    pub fn system() -> Result<Self, AttestError> {
+        Self::open(SystemFiles, REPORTS)
+    }
+}
+
 impl<F: Files> ConfigfsTsm<F> {
     /// Finds out which driver the kernel has.
     ///

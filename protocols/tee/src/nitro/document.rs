@@ -33,23 +33,31 @@ const MAX_NONCE: usize = 512;
 /// for repeated ones costs nothing.
 const MAX_FIELDS: usize = 32;
 
-/// The fields that an appraisal uses; the others were only checked.
-pub(super) struct Document {
+/// The fields. An appraisal uses some of them; the others are for people.
+pub(crate) struct Document {
+    /// Which enclave on which instance; nobody checks it.
+    pub(crate) module_id: String,
     /// Milliseconds since 1970.
-    pub(super) timestamp_ms: u64,
+    pub(crate) timestamp_ms: u64,
     /// PCR0: the enclave image.
-    pub(super) measurement: Measurement,
+    pub(crate) measurement: Measurement,
+    /// All registers, in the document's order.
+    pub(crate) pcrs: Vec<(u8, Measurement)>,
     /// The leaf certificate, DER.
-    pub(super) certificate: Vec<u8>,
+    pub(crate) certificate: Vec<u8>,
     /// The authorities, root first, at least one, DER.
-    pub(super) cabundle: Vec<Vec<u8>>,
+    pub(crate) cabundle: Vec<Vec<u8>>,
     /// What the attester bound itself to.
-    pub(super) user_data: Vec<u8>,
+    pub(crate) user_data: Vec<u8>,
+    /// A key that the enclave wants answers encrypted for; not used here.
+    pub(crate) public_key: Option<Vec<u8>>,
+    /// What the asker gave; not used here.
+    pub(crate) nonce: Option<Vec<u8>>,
 }
 
 impl Document {
     /// Reads a document and checks every field of it.
-    pub(super) fn parse(payload: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn parse(payload: &[u8]) -> Result<Self, Refusal> {
         let Some((Value::Map(entries), 0)) = read_item(payload) else {
             return Err(Refusal::DocumentUnreadable);
         };
@@ -64,33 +72,41 @@ impl Document {
             return Err(Refusal::Digest);
         }
         let timestamp_ms = fields.uint("timestamp")?;
-        let measurement = read_pcrs(fields.map("pcrs")?)?;
+        let pcrs = read_pcrs(fields.map("pcrs")?)?;
+        let first = pcrs.iter().find(|(index, _)| *index == 0);
+        let (_, measurement) = *first.ok_or(Refusal::MissingField { field: "PCR0" })?;
         let certificate = fields.bytes("certificate")?;
         sized("certificate", certificate.len(), 1, MAX_CERTIFICATE)?;
         let cabundle = read_cabundle(fields.array("cabundle")?)?;
-        if let Some(key) = fields.optional_bytes("public_key")? {
+        let public_key = fields.optional_bytes("public_key")?;
+        if let Some(key) = &public_key {
             sized("public_key", key.len(), 1, MAX_PUBLIC_KEY)?;
         }
         let user_data = fields.optional_bytes("user_data")?.unwrap_or_default();
         sized("user_data", user_data.len(), 0, MAX_USER_DATA)?;
-        if let Some(nonce) = fields.optional_bytes("nonce")? {
+        let nonce = fields.optional_bytes("nonce")?;
+        if let Some(nonce) = &nonce {
             sized("nonce", nonce.len(), 0, MAX_NONCE)?;
         }
         Ok(Self {
+            module_id,
             timestamp_ms,
             measurement,
+            pcrs,
             certificate,
             cabundle,
             user_data,
+            public_key,
+            nonce,
         })
     }
 }
 
-/// Checks the registers and returns the first.
-fn read_pcrs(entries: Vec<(Value, Value)>) -> Result<Measurement, Refusal> {
+/// Checks the registers.
+fn read_pcrs(entries: Vec<(Value, Value)>) -> Result<Vec<(u8, Measurement)>, Refusal> {
     sized("pcrs", entries.len(), 1, MAX_PCRS)?;
     let mut seen = [false; MAX_PCRS];
-    let mut first = None;
+    let mut found = Vec::with_capacity(entries.len());
     for (index, value) in entries {
         let Value::Integer(index) = index else {
             return Err(Refusal::FieldType { field: "pcrs" });
@@ -107,11 +123,9 @@ fn read_pcrs(entries: Vec<(Value, Value)>) -> Result<Measurement, Refusal> {
             index,
             bytes: value.len(),
         })?;
-        if index == 0 {
-            first = Some(Measurement(value));
-        }
+        found.push((index, Measurement(value)));
     }
-    first.ok_or(Refusal::MissingField { field: "PCR0" })
+    Ok(found)
 }
 
 /// Checks sizes and types of the authorities' certificates; their content comes later.

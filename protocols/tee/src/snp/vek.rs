@@ -48,30 +48,41 @@ pub(super) fn product(vek: &Link<'_>) -> Result<SnpProduct, Refusal> {
     }
 }
 
-/// Names and extensions that belong to the report's kind of key.
-pub(super) fn check_kind(
-    root: &Link<'_>,
+/// The root's name is the product's.
+pub(super) fn check_root(root: &Link<'_>, product: SnpProduct) -> Result<(), Refusal> {
+    check_name(root, &format!("ARK-{product}"))
+}
+
+/// The issuer's name belongs to the product and to the report's kind of key.
+pub(super) fn check_issuer(
     issuer: &Link<'_>,
-    vek: &Link<'_>,
     key: SigningKey,
     product: SnpProduct,
 ) -> Result<(), Refusal> {
-    let (issuer_prefix, vek_name) = match key {
-        SigningKey::Vcek => ("SEV-", "SEV-VCEK"),
-        SigningKey::Vlek => ("SEV-VLEK-", "SEV-VLEK"),
+    let prefix = match key {
+        SigningKey::Vcek => "SEV-",
+        SigningKey::Vlek => "SEV-VLEK-",
     };
-    let names = [
-        (root, format!("ARK-{product}")),
-        (issuer, format!("{issuer_prefix}{product}")),
-        (vek, vek_name.to_owned()),
-    ];
-    for (link, name) in names {
-        if link.common_name() != Some(name.as_bytes()) {
-            return Err(Refusal::VekKind {
-                position: link.position,
-            });
-        }
+    check_name(issuer, &format!("{prefix}{product}"))
+}
+
+fn check_name(link: &Link<'_>, name: &str) -> Result<(), Refusal> {
+    if link.common_name() == Some(name.as_bytes()) {
+        Ok(())
+    } else {
+        Err(Refusal::VekKind {
+            position: link.position,
+        })
     }
+}
+
+/// The VEK's name and extensions belong to the report's kind of key.
+pub(super) fn check_kind(vek: &Link<'_>, key: SigningKey) -> Result<(), Refusal> {
+    let name = match key {
+        SigningKey::Vcek => "SEV-VCEK",
+        SigningKey::Vlek => "SEV-VLEK",
+    };
+    check_name(vek, name)?;
     let (hardware, cloud) = (
         vek.extension(HARDWARE_ID).is_some(),
         vek.extension(CLOUD).is_some(),

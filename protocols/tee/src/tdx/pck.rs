@@ -28,6 +28,13 @@ pub(crate) struct Platform {
     pub(crate) pce_svn: u16,
 }
 
+/// What a certificate's extension says about its platform; `None` for other extensions.
+pub(crate) fn read(id: ObjectIdentifier, content: &[u8]) -> Option<Platform> {
+    (id == EXTENSION)
+        .then(|| Platform::parse(content))
+        .flatten()
+}
+
 impl Platform {
     pub(crate) fn of(pck: &Link<'_>) -> Result<Self, Refusal> {
         let content = pck.extension(EXTENSION);

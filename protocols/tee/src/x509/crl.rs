@@ -78,6 +78,18 @@ impl<'a> Crl<'a> {
         })
     }
 
+    /// Whether it is current.
+    pub(crate) fn check_window(&self, at: UnixTime) -> Result<(), Refusal> {
+        let list = self.name;
+        if at < self.this_update {
+            return Err(Refusal::CrlNotYetValid { list });
+        }
+        if at > self.next_update {
+            return Err(Refusal::CrlExpired { list });
+        }
+        Ok(())
+    }
+
     /// All that is cheap: author, window, number.
     pub(crate) fn check(
         &self,
@@ -86,12 +98,7 @@ impl<'a> Crl<'a> {
         least_number: u64,
     ) -> Result<(), Refusal> {
         let list = self.name;
-        if at < self.this_update {
-            return Err(Refusal::CrlNotYetValid { list });
-        }
-        if at > self.next_update {
-            return Err(Refusal::CrlExpired { list });
-        }
+        self.check_window(at)?;
         if &self.list.tbs_cert_list.issuer != author.parsed().subject() {
             return Err(Refusal::CrlIssuer { list });
         }

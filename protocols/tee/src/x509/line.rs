@@ -28,12 +28,8 @@ pub(crate) enum LeafUsage {
     Optional,
 }
 
-/// Rules 4 to 7.
-pub(crate) fn check(
-    links: &[&Link<'_>],
-    at: UnixTime,
-    leaf_usage: LeafUsage,
-) -> Result<(), Refusal> {
+/// Rule 4.
+pub(crate) fn check_dates(links: &[&Link<'_>], at: UnixTime) -> Result<(), Refusal> {
     for link in links {
         let position = link.position;
         if at < link.not_before {
@@ -43,6 +39,16 @@ pub(crate) fn check(
             return Err(Refusal::CertificateExpired { position });
         }
     }
+    Ok(())
+}
+
+/// Rules 4 to 7.
+pub(crate) fn check(
+    links: &[&Link<'_>],
+    at: UnixTime,
+    leaf_usage: LeafUsage,
+) -> Result<(), Refusal> {
+    check_dates(links, at)?;
     let Some((leaf, authorities)) = links.split_last() else {
         return Ok(());
     };

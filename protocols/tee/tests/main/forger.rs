@@ -5,19 +5,23 @@
 //! that the appraisal understands what others write.
 
 use aether_tee::{
-    Appraisal, Binding, Endorsements, Evidence, EvidenceKind, Measurement, Policy, Refusal,
-    RootFingerprint, TrustAnchors, UnixTime, appraise,
+    Appraisal, Binding, ChainCache, Endorsements, Evidence, EvidenceKind, Measurement, Policy,
+    Refusal, RootFingerprint, TrustAnchors, UnixTime, appraise, appraise_cached,
 };
 use ciborium::Value;
 use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
 use p384::ecdsa::signature::Signer;
 use p384::ecdsa::{DerSignature, Signature, SigningKey};
+use std::sync::LazyLock;
 
 /// The instant of every story: 2026-03-01T12:00:00Z.
 pub(crate) const NOW: UnixTime = UnixTime(1_772_366_400);
 /// Certificates live from a day before to a day after, in UTCTime.
 pub(crate) const YESTERDAY: &str = "260228120000Z";
 pub(crate) const TOMORROW: &str = "260302120000Z";
+
+/// Shared by all stories, whichever comes first.
+static CACHE: LazyLock<ChainCache> = LazyLock::new(ChainCache::default);
 
 pub(crate) fn measurement() -> Measurement {
     Measurement::of(b"a worker's runtime")
@@ -309,14 +313,28 @@ impl Forger {
 
     pub(crate) fn judge(&self, evidence: &Evidence) -> Result<Appraisal, Refusal> {
         let (anchors, policy) = (self.anchors(), &self.policy);
-        appraise(
+        let cold = appraise(
             evidence,
             &self.endorsements,
             &anchors,
             policy,
             &self.binding,
             self.at,
-        )
+        );
+        // In every story, with a cache that knows the chains of all stories so far.
+        for _ in 0..2 {
+            let warm = appraise_cached(
+                evidence,
+                &self.endorsements,
+                &anchors,
+                policy,
+                self.binding.as_bytes(),
+                self.at.0 * 1000,
+                &CACHE,
+            );
+            assert_eq!(warm, cold, "a cache changes a verdict");
+        }
+        cold
     }
 
     pub(crate) fn verdict(&self) -> Result<Appraisal, Refusal> {

@@ -84,7 +84,7 @@ fn quote_lives_as_long_as_its_platform() {
     let late = UnixTime(LIFE.not_after.0 + 1);
     assert_eq!(
         judge(late),
-        Err(Refusal::CertificateExpired { position: 0 })
+        Err(Refusal::CertificateExpired { position: 2 })
     );
 }
 

@@ -1,5 +1,4 @@
 //! Getting evidence: against a kernel made of a map, and against a recorded device.
-#![cfg(all(feature = "attester", target_os = "linux"))]
 
 use std::collections::BTreeMap;
 use std::io;
