@@ -2,14 +2,18 @@
 
 use crate::cli::{
     BootnodeArgs, CliError, CommandResult, Context, DemoArgs, DevArgs, Exit, Hooks, NodeRole,
-    NodeSettings, load_key,
+    NodeSettings, TeeChoice, load_key,
 };
 use crate::devnet::{Cast, Devnet};
 use crate::network::Network;
+#[cfg(all(feature = "attester", target_os = "linux"))]
+use crate::roles::HardwareTee;
 use crate::roles::{Attester, HonestRunner, Runner, SimulatedTee};
 use crate::service::{Node, NodeConfig, NodeError, RoleKind};
 use aether_kzg::bls;
 use aether_mesh::{Amount, NetworkKind, Params};
+#[cfg(all(feature = "attester", target_os = "linux"))]
+use aether_tee::EvidenceKind;
 use ed25519_dalek::SigningKey;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::path::Path;
@@ -118,7 +122,10 @@ fn node_config(
                 SimulatedTee::from_pem(&pem).map_err(CliError::config_of)?,
             ))
         }
-        None => None,
+        None => settings
+            .tee
+            .map(|choice| own_tee(choice, &data))
+            .transpose()?,
     };
     let recorder = PrometheusBuilder::new().install_recorder().ok();
     let rpc = settings.rpc.socket_addr().map_err(CliError::config_of)?;
@@ -148,6 +155,27 @@ fn role_kind(role: NodeRole) -> RoleKind {
         NodeRole::Challenger => RoleKind::Challenger,
         NodeRole::Full => RoleKind::Full,
     }
+}
+
+/// The TEE that this machine is.
+#[cfg(all(feature = "attester", target_os = "linux"))]
+fn own_tee(choice: TeeChoice, data: &Path) -> Result<Arc<dyn Attester>, CliError> {
+    let expected = match choice {
+        TeeChoice::Auto => None,
+        TeeChoice::SevSnp => Some(EvidenceKind::SevSnp),
+        TeeChoice::Tdx => Some(EvidenceKind::Tdx),
+        TeeChoice::Nitro => Some(EvidenceKind::Nitro),
+    };
+    let tee = HardwareTee::detect(expected, data.join("endorsements"));
+    Ok(Arc::new(tee.map_err(CliError::config_of)?))
+}
+
+/// This program was built without the devices.
+#[cfg(not(all(feature = "attester", target_os = "linux")))]
+fn own_tee(_: TeeChoice, _: &Path) -> Result<Arc<dyn Attester>, CliError> {
+    Err(CliError::config(
+        "this program was built without the feature `attester` (Linux only)",
+    ))
 }
 
 fn read_model(path: &Path) -> Result<Vec<u8>, CliError> {

@@ -11,7 +11,7 @@ pub use attest::{
     AttestCommand, AttestPlatform, AttestQuoteArgs, AttestVerifyArgs, PolicyArgs, PolicyTemplate,
 };
 pub use job::{JobCommand, JobGetArgs, JobListArgs, JobPostArgs};
-pub use node::{BootnodeArgs, DemoArgs, DevArgs, NodeCommand, NodeRole, NodeRunArgs};
+pub use node::{BootnodeArgs, DemoArgs, DevArgs, NodeCommand, NodeRole, NodeRunArgs, TeeChoice};
 
 use crate::rpc::RpcAddress;
 use aether_mesh::{Account, Amount, JobId};

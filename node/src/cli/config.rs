@@ -3,7 +3,7 @@
 //! They are put together once, checked once, and handed down. Unknown keys in
 //! the file are refused, and so are roles without the keys they sign with.
 
-use super::args::{Global, NodeRole, NodeRunArgs};
+use super::args::{Global, NodeRole, NodeRunArgs, TeeChoice};
 use super::exit::CliError;
 use crate::rpc::RpcAddress;
 use serde::Deserialize;
@@ -28,6 +28,7 @@ struct ConfigFile {
     key: Option<PathBuf>,
     vote_key: Option<PathBuf>,
     model: Vec<PathBuf>,
+    tee: Option<TeeChoice>,
     tee_platform: Option<PathBuf>,
 }
 
@@ -52,6 +53,8 @@ pub struct NodeSettings {
     pub vote_key: Option<PathBuf>,
     /// Models to offer.
     pub models: Vec<PathBuf>,
+    /// The TEE that this machine is.
+    pub tee: Option<TeeChoice>,
     /// Simulated TEE platform.
     pub tee_platform: Option<PathBuf>,
 }
@@ -95,6 +98,7 @@ impl NodeSettings {
             key: global.key.clone().or(file.key),
             vote_key: args.vote_key.clone().or(file.vote_key),
             models: first_of(&args.model, file.model),
+            tee: args.tee.or(file.tee),
             tee_platform: args.tee_platform.clone().or(file.tee_platform),
         };
         settings.check()?;
@@ -114,6 +118,11 @@ impl NodeSettings {
             return Err(CliError::config(
                 "a validator votes: name its vote key file with --vote-key (make one with \
                  `aether key new --vote`)",
+            ));
+        }
+        if self.tee.is_some() && self.tee_platform.is_some() {
+            return Err(CliError::config(
+                "either the machine's own TEE (tee) or a simulated one (tee-platform)",
             ));
         }
         Ok(())

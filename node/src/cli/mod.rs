@@ -41,8 +41,8 @@ pub use args::{
     AccountCommand, AttestCommand, AttestPlatform, AttestQuoteArgs, AttestVerifyArgs, BondRole,
     BootnodeArgs, ChallengeCommand, Cli, Command, DemoArgs, DevArgs, GenesisCommand, Global,
     JobCommand, JobGetArgs, JobListArgs, JobPostArgs, KeyCommand, ModelCommand, ModelRunArgs,
-    NodeCommand, NodeRole, NodeRunArgs, PolicyArgs, PolicyTemplate, ReceiptCommand, TeeCommand,
-    WorkerCommand,
+    NodeCommand, NodeRole, NodeRunArgs, PolicyArgs, PolicyTemplate, ReceiptCommand, TeeChoice,
+    TeeCommand, WorkerCommand,
 };
 pub use config::NodeSettings;
 pub use console::Console;

@@ -4,6 +4,11 @@
 //! a real TEE that memory is the enclave's. Evidence binds it to the chain,
 //! the worker and a recent block.
 
+#[cfg(all(feature = "attester", target_os = "linux"))]
+mod hardware;
+#[cfg(all(feature = "attester", target_os = "linux"))]
+pub use hardware::HardwareTee;
+
 use aether_mesh::{Account, BlockId, BoundEvidence, ChainId, Slot};
 use aether_tee::{Binding, EvidenceKind, Measurement, UnixTime, sim::SimPlatform};
 use ed25519_dalek::{Signer, SigningKey};

@@ -20,6 +20,8 @@ mod driver;
 mod recheck;
 mod run;
 
+#[cfg(all(feature = "attester", target_os = "linux"))]
+pub use attest::HardwareTee;
 pub use attest::{AttestError, Attested, Attester, SimulatedTee, simulated_measurement};
 pub use discovery::Directory;
 pub use driver::{Driver, DriverParts};

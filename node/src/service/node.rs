@@ -438,7 +438,9 @@ fn check_config(config: &NodeConfig) -> Result<(), NodeError> {
     }
     if has(RoleKind::Worker) {
         if config.attester.is_none() {
-            return bad("a worker needs a TEE: on a dev network give --tee-platform FILE");
+            return bad(
+                "a worker needs a TEE: --tee auto inside one; on a dev network --tee-platform FILE",
+            );
         }
         if config.models.is_empty() {
             return bad("a worker needs at least one model: --model FILE");

@@ -126,12 +126,34 @@ pub struct NodeRunArgs {
     /// Model to offer (workers); may be repeated or a comma list
     #[arg(long, env = "AETHER_MODEL", value_delimiter = ',', value_name = "FILE")]
     pub model: Vec<PathBuf>,
+    /// The TEE this machine is (workers)
+    #[arg(
+        long,
+        env = "AETHER_TEE",
+        value_name = "KIND",
+        conflicts_with = "tee_platform"
+    )]
+    pub tee: Option<TeeChoice>,
     /// Simulated TEE platform (workers of dev networks)
     #[arg(long, env = "AETHER_TEE_PLATFORM", value_name = "FILE")]
     pub tee_platform: Option<PathBuf>,
     /// File with settings
     #[arg(long, env = "AETHER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Which TEE a worker expects to run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TeeChoice {
+    /// Whatever is there
+    Auto,
+    /// AMD SEV-SNP
+    SevSnp,
+    /// Intel TDX
+    Tdx,
+    /// AWS Nitro Enclaves
+    Nitro,
 }
 
 /// `aether bootnode`; its identity is [`Global::key`](super::Global::key), the network
