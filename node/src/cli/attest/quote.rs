@@ -83,8 +83,8 @@ Nitro: inside the enclave, where /dev/nsm is. Development networks: --platform s
 mod device {
     use super::{AttestPlatform, Binding, CliError, Endorsements, Evidence, NO_TEE};
     use aether_tee::attester::{
-        AttestError, Attester, ConfigfsTsm, EndorsementSource, NitroDevice, SevGuest, SystemFiles,
-        SystemNsm, detect,
+        AttestError, Attester, ConfigfsTsm, EndorsementSource, NitroDevice, SevGuest, SystemNsm,
+        detect,
     };
     use aether_tee::fetch::{FetchSettings, VendorServices};
 
