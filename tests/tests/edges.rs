@@ -48,7 +48,9 @@ const KEPT_TO: [(&str, &[&str]); 8] = [
     ("tokio", &["aether", "aether-bootnode"]),
     ("arc-malachitebft", &["aether"]),
     ("axum", &["aether"]),
-    ("ureq", &["aether"]),
+    // The latter with its feature `fetch` only: a worker asks its vendor, nobody
+    // who judges evidence does.
+    ("ureq", &["aether", "aether-tee"]),
     ("blst", &["aether-kzg"]),
     ("ring", &["aether-tee"]),
 ];
