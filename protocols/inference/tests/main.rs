@@ -1,5 +1,7 @@
 //! Integration tests: models, traces, witnesses, bad input, published vectors.
 
+#[path = "cases/bad_attributes.rs"]
+mod bad_attributes;
 #[path = "cases/bad_input.rs"]
 mod bad_input;
 #[path = "cases/bad_models.rs"]
@@ -24,6 +26,10 @@ mod independent;
 mod limits;
 #[path = "cases/models.rs"]
 mod models;
+#[path = "cases/odd_input.rs"]
+mod odd_input;
+#[path = "cases/operator_list.rs"]
+mod operator_list;
 #[path = "cases/proofs.rs"]
 mod proofs;
 mod support;

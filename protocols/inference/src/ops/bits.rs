@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::arith::broadcast_plan;
+use super::node::element;
 use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, layout, single};
 use crate::gas;
@@ -164,7 +165,7 @@ struct BitCast(DType);
 pub(super) fn cast(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(1, 1, 1)?;
     let to = node.opt_int("to")?.ok_or(BuildError::BadAttribute("to"))?;
-    let to = DType::from_code(to).ok_or(BuildError::Unsupported("cast to this type"))?;
+    let to = element(to)?;
     ok(BitCast(to))
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::node::element;
 use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, axes, layout, single};
 use crate::kernels::{Kernels, strided};
@@ -295,9 +296,7 @@ struct EyeLike {
 pub(super) fn eye_like(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(1, 1, 1)?;
     let dtype = match node.opt_int("dtype")? {
-        Some(code) => {
-            Some(DType::from_code(code).ok_or(BuildError::Unsupported("element type of EyeLike"))?)
-        }
+        Some(code) => Some(element(code)?),
         None => None,
     };
     ok(EyeLike {

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::node::element;
 use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, layout, single};
 use crate::gas;
@@ -143,7 +144,7 @@ pub(super) fn cast(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     }
     node.arity(1, 1, 1)?;
     let to = node.opt_int("to")?.ok_or(BuildError::BadAttribute("to"))?;
-    let to = DType::from_code(to).ok_or(BuildError::Unsupported("cast to this type"))?;
+    let to = element(to)?;
     ok(Cast(Some(to)))
 }
 

@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 
+use super::node::element;
 use super::number::{Number, numeric};
 use super::registry::ok;
 use super::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, axes, layout, single};
@@ -195,8 +196,7 @@ pub(super) fn window(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     ok(Window {
         terms,
         periodic: node.flag("periodic", true)?,
-        to: DType::from_code(node.int("output_datatype", 1)?)
-            .ok_or(BuildError::Unsupported("element type of a window"))?,
+        to: element(node.int("output_datatype", 1)?)?,
     })
 }
 

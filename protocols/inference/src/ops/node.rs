@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use crate::codec::Writer;
-use crate::tensor::{PbError, Tensor};
+use crate::tensor::{DType, PbError, Tensor, type_name};
 
 /// Largest stride, dilation, pad or kernel extent.
 pub(crate) const GEOMETRY: i64 = 1 << 16;
@@ -84,6 +84,9 @@ pub enum BuildError {
     /// An attribute of the wrong kind, absent though required, or out of bounds.
     #[error("bad attribute `{0}`")]
     BadAttribute(&'static str),
+    /// An element type that this crate does not have, by ONNX's name.
+    #[error("elements of type {0} are not supported")]
+    ElementType(&'static str),
     /// A combination that this crate does not compute.
     #[error("not supported: {0}")]
     Unsupported(&'static str),
@@ -93,6 +96,12 @@ pub enum BuildError {
     /// Too few or too many inputs or outputs.
     #[error("wrong number of inputs or outputs")]
     Arity,
+}
+
+/// The element type of an ONNX code.
+pub(crate) fn element(code: i64) -> Result<DType, BuildError> {
+    let name = || type_name(i32::try_from(code).unwrap_or(-1));
+    DType::from_code(code).ok_or_else(|| BuildError::ElementType(name()))
 }
 
 /// What a builder sees of a node.

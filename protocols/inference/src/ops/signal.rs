@@ -16,6 +16,7 @@
 
 use std::sync::Arc;
 
+use super::node::element;
 use super::number::{Number, numeric};
 use super::order::split;
 use super::registry::ok;
@@ -346,10 +347,7 @@ struct Mel(DType);
 
 pub(super) fn mel(node: &Node<'_>) -> Result<Arc<dyn Operator>, BuildError> {
     node.arity(5, 5, 1)?;
-    let to = DType::from_code(node.int("output_datatype", 1)?);
-    ok(Mel(to.ok_or(BuildError::Unsupported(
-        "element type of the weights",
-    ))?))
+    ok(Mel(element(node.int("output_datatype", 1)?)?))
 }
 
 impl Mel {

@@ -100,6 +100,14 @@ pub enum ModelError {
         /// ONNX's name of the type.
         kind: &'static str,
     },
+    /// An input that is no tensor.
+    #[error("`{name}` is a {kind}, which is not supported")]
+    Kind {
+        /// The value's name.
+        name: String,
+        /// What it is instead.
+        kind: &'static str,
+    },
     /// Something that this crate does not have.
     #[error("not supported: {0}")]
     Unsupported(&'static str),
@@ -127,6 +135,7 @@ impl ModelError {
                     | BuildError::Removed(_)
                     | BuildError::UnknownAttribute(_)
                     | BuildError::Unsupported(_)
+                    | BuildError::ElementType(_)
                     | BuildError::Constant(PbError::DType(_) | PbError::External)
             ),
             ModelError::Constant { error, .. } => {
@@ -134,6 +143,7 @@ impl ModelError {
             }
             ModelError::Signature(_)
             | ModelError::ElementType { .. }
+            | ModelError::Kind { .. }
             | ModelError::Unsupported(_) => true,
             _ => false,
         }

@@ -150,6 +150,17 @@ pub(super) fn is_default(domain: Option<&str>) -> bool {
     matches!(domain, None | Some("" | "ai.onnx"))
 }
 
+/// What a type is, for people.
+fn kind(value: &TypeValue) -> &'static str {
+    match value {
+        TypeValue::TensorType(_) => "tensor",
+        TypeValue::SequenceType(_) => "sequence",
+        TypeValue::MapType(_) => "map",
+        TypeValue::SparseTensorType(_) => "sparse tensor",
+        TypeValue::OptionalType(_) => "optional value",
+    }
+}
+
 impl Lowering<'_> {
     fn run(&mut self, graph: GraphProto) -> Result<Program, ModelError> {
         if graph.output.len() > self.limits.max_signature {
@@ -174,21 +185,21 @@ impl Lowering<'_> {
                 return Err(ModelError::TooMany("inputs"));
             }
             let id = self.value();
-            let code = match &proto.r#type {
-                Some(TypeProto {
-                    value: Some(TypeValue::TensorType(t)),
-                }) => t.elem_type,
-                _ => None,
+            let (code, kind) = match proto.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+                Some(TypeValue::TensorType(t)) => (t.elem_type, None),
+                Some(other) => (None, Some(kind(other))),
+                None => (None, None),
             };
             let info = self.signature(proto, id)?;
             if info.dtype.is_none() {
                 let name = info.name.clone();
-                self.tolerate(match code {
-                    Some(code) => ModelError::ElementType {
+                self.tolerate(match (code, kind) {
+                    (Some(code), _) => ModelError::ElementType {
                         name,
                         kind: type_name(code),
                     },
-                    None => ModelError::Signature(name),
+                    (None, Some(kind)) => ModelError::Kind { name, kind },
+                    (None, None) => ModelError::Signature(name),
                 })?;
             }
             self.names.define(info.name.clone(), Def::Value(id))?;

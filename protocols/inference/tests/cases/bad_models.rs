@@ -168,6 +168,25 @@ fn malformed_models_are_refused_with_a_reason() {
             |e| matches!(e, ModelError::Signature(_)),
         ),
         (
+            "an input that is a sequence",
+            {
+                let kind = Msg::default().msg(4, &Msg::default());
+                let info = Msg::default().text(1, "q").msg(2, &kind);
+                Builder {
+                    graph: relu("x", "y").graph.msg(11, &info),
+                }
+            },
+            |e| {
+                matches!(
+                    e,
+                    ModelError::Kind {
+                        kind: "sequence",
+                        ..
+                    }
+                )
+            },
+        ),
+        (
             "a negative declared dimension",
             relu("x", "y").input("q", F32, &[D::N(-5)]),
             |e| matches!(e, ModelError::Signature(_)),

@@ -12,6 +12,8 @@ pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod real;
 #[allow(dead_code)]
+pub(crate) mod sweep;
+#[allow(dead_code)]
 pub(crate) mod watch;
 
 use std::path::PathBuf;

@@ -81,6 +81,8 @@ impl Operator for Rotary {
         let (cos, sin) = (inputs.slice::<f32>(1)?, inputs.slice::<f32>(2)?);
         let half = dim / 2;
         let mut out = x.to_vec();
+        // Nothing to turn, at however many places.
+        let batch = if x.is_empty() { 0 } else { batch };
         for (b, t) in (0..batch).flat_map(|b| (0..len).map(move |t| (b, t))) {
             let token = b * len + t;
             let row = if inputs.has(3) {

@@ -142,6 +142,7 @@ fn rows_and_reductions(all: &mut Vec<Row>) {
     );
     let four = || x(&[4]);
     let inputs = vec![images(), four(), four(), four(), positive(&[4])];
+    all.push(Row::new("BatchNormalization", inputs).float("epsilon", 1e-5));
     let trained = vec![images(), four(), four(), four(), positive(&[4])];
     all.push(
         Row::new("BatchNormalization", trained)
@@ -149,7 +150,6 @@ fn rows_and_reductions(all: &mut Vec<Row>) {
             .float("momentum", 0.8)
             .outputs(3),
     );
-    all.push(Row::new("BatchNormalization", inputs).float("epsilon", 1e-5));
     all.push(Row::new(
         "InstanceNormalization",
         vec![images(), four(), four()],
