@@ -9,8 +9,8 @@
 //!
 //! [`detect`] takes the first that is there, in this order. Every way hands out evidence in
 //! canonical form and whatever certificates the host attached; what is missing of
-//! endorsements is fetched through [`EndorsementSource`], which the node implements with its
-//! own time-outs and cache: nothing here opens a connection.
+//! endorsements is fetched through [`EndorsementSource`]: nothing here opens a connection, but
+//! the module `fetch` (a feature of its own) does.
 
 mod configfs;
 mod devices;

@@ -73,6 +73,24 @@
 //! | age, skew, debug, measurement, binding | `Stale`, `FromTheFuture`, `DebugMode`, `MeasurementNotListed`, `BindingMismatch` | forgeries `DEMANDS` |
 //! | kinds by type | `KindNotAccepted`, `KindNotTrusted`, `UnexpectedEndorsements` | forgeries `CIRCUMSTANCES` |
 //!
+//! # Bad evidence is cheap
+//!
+//! Sizes, structure, the policy's demands and the binding come first. Then comes the one
+//! signature whose failure spares most: a Nitro document's own (before five others), a TDX
+//! quote's own (before any collateral is read), the VEK's by AMD's issuer (RSA, a seventh of
+//! P-384's time). Documents of Nitro's shape may be judged with a [`ChainCache`], which changes
+//! no verdict. `tests/peers/tee` measures both.
+//!
+//! # The other sides
+//!
+//! | module | for | feature |
+//! | --- | --- | --- |
+//! | [`inspect`] | people: what evidence and certificates say, unjudged | |
+//! | `attester` | workers: evidence from devices | `attester`, Linux |
+//! | `fetch` | workers: endorsements from the vendors' services | `fetch`, Linux |
+//! | [`sealing`] | workers: files that only the same program on the same platform reads | |
+//! | `sim` | development networks | `sim` |
+//!
 //! # Adding a kind of collateral to a network
 //!
 //! [`Endorsements`] are bytes with one encoding and a name ([`Endorsements::id`]), so a network
@@ -141,6 +159,7 @@ pub mod inspect;
 mod nitro;
 mod policy;
 mod refusal;
+pub mod sealing;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod snp;

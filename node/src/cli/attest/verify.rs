@@ -93,7 +93,7 @@ fn demands(context: &Context, args: &AttestVerifyArgs) -> Result<(Demands, Strin
     if context.global.network.is_some() {
         let rules = Rules::new(context.genesis()?)?;
         let demands = Demands {
-            policy: rules.policy,
+            policy: rules.tee_rules.policy(&rules.policy),
             anchors: rules.anchors,
         };
         return Ok((demands, format!("network {:?}", rules.genesis.name)));
