@@ -1,6 +1,7 @@
 //! Files that a person names: read with a bound, written without overwriting.
 
 use super::exit::CliError;
+use aether_inference::{ModelFile, Seekable};
 use aether_mesh::{Genesis, GenesisError};
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -21,6 +22,18 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, CliError> {
         return Err(CliError::config(message));
     }
     Ok(bytes)
+}
+
+/// A model's file, at most `limit` bytes long: read piece by piece if it is one,
+/// at once if it is a pipe.
+pub(super) fn open(path: &Path, limit: u64) -> Result<Box<dyn ModelFile>, CliError> {
+    let bad = |e: std::io::Error| CliError::file(path, &e);
+    let file = File::open(path).map_err(bad)?;
+    let meta = file.metadata().map_err(bad)?;
+    if meta.is_file() && meta.len() <= limit {
+        return Ok(Box::new(Seekable::new(file).map_err(bad)?));
+    }
+    Ok(Box::new(read(path, limit)?))
 }
 
 /// A file's text.

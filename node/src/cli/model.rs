@@ -63,7 +63,8 @@ enum Loaded {
 }
 
 fn load(file: &Path) -> Result<(Loaded, u64), CliError> {
-    let bytes = files::read(file, MODEL_BYTES_MAX)?;
+    let mut onnx = files::open(file, MODEL_BYTES_MAX)?;
+    let file_bytes = onnx.len();
     let limits = Limits {
         max_model_bytes: usize::try_from(MODEL_BYTES_MAX).unwrap_or(usize::MAX),
         ..Limits::default()
@@ -72,15 +73,15 @@ fn load(file: &Path) -> Result<(Loaded, u64), CliError> {
         CliError::failed("model", format!("{}: {e}", file.display()))
     };
     let mut folder = Folder::of(file);
-    let loaded = match Program::from_onnx_with(&bytes, &limits, &mut folder) {
+    let loaded = match Program::read_onnx(&mut *onnx, &limits, Some(&mut folder)) {
         Ok(program) => Loaded::Program(Box::new(program)),
         Err(e) if e.is_unsupported() => {
-            let missing = Program::missing(&bytes, &limits, Some(&mut folder)).map_err(bad)?;
+            let missing = Program::missing(&mut *onnx, &limits, Some(&mut folder)).map_err(bad)?;
             Loaded::Missing(missing)
         }
         Err(e) => return Err(bad(e)),
     };
-    Ok((loaded, bytes.len() as u64))
+    Ok((loaded, file_bytes))
 }
 
 /// A program, or an error that names everything that is missing.

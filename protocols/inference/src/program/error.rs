@@ -101,7 +101,7 @@ pub enum ModelError {
         kind: &'static str,
     },
     /// An input that is no tensor.
-    #[error("`{name}`: {kind}s are not supported, only tensors")]
+    #[error("`{name}` is a {kind}, which is not supported")]
     Kind {
         /// The value's name.
         name: String,

@@ -39,6 +39,16 @@ impl ModelFile for &[u8] {
     }
 }
 
+impl ModelFile for Vec<u8> {
+    fn len(&self) -> u64 {
+        self.as_slice().len() as u64
+    }
+
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<(), String> {
+        self.as_slice().read_at(offset, into)
+    }
+}
+
 impl<F: ModelFile + ?Sized> ModelFile for &mut F {
     fn len(&self) -> u64 {
         (**self).len()

@@ -136,11 +136,11 @@ impl Program {
     /// # Errors
     /// When the model is malformed or exceeds the limits.
     pub fn missing<'a>(
-        bytes: &'a [u8],
+        file: &'a mut dyn ModelFile,
         limits: &'a Limits,
         external: Option<&'a mut dyn ExternalData>,
     ) -> Result<Vec<Missing>, ModelError> {
-        lower::missing(Box::new(bytes), limits, external)
+        lower::missing(Box::new(file), limits, external)
     }
 
     /// The model's identity.

@@ -271,16 +271,17 @@ fn all_that_is_missing_is_listed_at_once() {
         .node("Relu", &["b"], &["r"], &[("what", A::Int(1))])
         .node("Add", &["r", "a"], &["y"], &[])
         .model();
-    let missing = Program::missing(&bytes, &Limits::default(), None).expect("well-formed");
+    let missing =
+        Program::missing(&mut bytes.as_slice(), &Limits::default(), None).expect("well-formed");
     let names: Vec<&str> = missing.iter().map(|m| m.operator.as_str()).collect();
     assert_eq!(names, ["Frobnicate", "Relu", "Twirl"]);
     assert!(missing.iter().all(|m| m.opset == 17));
     assert!(missing[1].to_string().contains("what"));
     let fine = with("Relu", &["x"], &["y"], &[]).model();
     assert_eq!(
-        Program::missing(&fine, &Limits::default(), None),
+        Program::missing(&mut fine.as_slice(), &Limits::default(), None),
         Ok(vec![])
     );
     let broken = with("Relu", &["z"], &["y"], &[]).model();
-    assert!(Program::missing(&broken, &Limits::default(), None).is_err());
+    assert!(Program::missing(&mut broken.as_slice(), &Limits::default(), None).is_err());
 }

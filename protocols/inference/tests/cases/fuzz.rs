@@ -156,7 +156,7 @@ fn attempt(bytes: &[u8], given: &[(String, Tensor)]) -> (bool, bool) {
     let bound = (1 << 20) + 2 * limits.max_expanded_bytes + 512 * bytes.len();
     assert!(used <= bound, "{used} bytes to load {}", bytes.len());
     let Ok(program) = loaded else {
-        let _ = Program::missing(bytes, &limits, None);
+        let _ = Program::missing(&mut &*bytes, &limits, None);
         return (false, false);
     };
     let inputs = order(&program, given.to_vec());

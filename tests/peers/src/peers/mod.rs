@@ -170,7 +170,7 @@ fn difference(ours: &[Vec<f64>], theirs: &[Vec<f64>]) -> Result<f64, String> {
             if (x.is_nan() && y.is_nan()) || x == y {
                 continue;
             }
-            if !(off <= 1e-2 * x.abs() + 1e-3 * largest + 1e-6) {
+            if off.is_nan() || off > 1e-2 * x.abs() + 1e-3 * largest + 1e-6 {
                 return Err(format!("wrong: output {at} has {y} where ours has {x}"));
             }
             greatest = greatest.max(off / largest.max(1e-4));
