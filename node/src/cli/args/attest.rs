@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 /// What clap makes of it is wider than a terminal.
 const VERIFY_USAGE: &str = "\
-aether attest verify [OPTIONS] --report-data <HEX> <FILE>
-       aether attest verify [OPTIONS] --any-binding <FILE>
+aether attest verify [OPTIONS] [--report-data <HEX>] <FILE>
        aether attest verify [OPTIONS] --chain <HEX> --worker <HEX> \\
            --session <HEX> --slot <N> --block <HEX> <FILE>";
 
@@ -54,7 +53,7 @@ Real platforms answer inside the guest only, as root.")]
 /// `aether attest verify`
 #[derive(Args, Clone, Debug)]
 #[command(override_usage = VERIFY_USAGE)]
-#[command(group = clap::ArgGroup::new("bound").required(true).args(["report_data", "any_binding", "chain"]))]
+#[command(group = clap::ArgGroup::new("bound").args(["report_data", "any_binding", "chain"]))]
 pub struct AttestVerifyArgs {
     /// The evidence
     pub file: PathBuf,
@@ -73,7 +72,8 @@ pub struct AttestVerifyArgs {
     /// What it must be bound to: its report_data or user_data
     #[arg(long, value_name = "HEX")]
     pub report_data: Option<String>,
-    /// Do not check what it is bound to: it may be somebody else's, or old
+    /// Say nothing of what it must be bound to, as if none of these were given: it
+    /// may be somebody else's, or old
     #[arg(long)]
     pub any_binding: bool,
     /// What it must be bound to, in parts: the chain id
