@@ -35,3 +35,5 @@ mod proofs;
 mod support;
 #[path = "cases/vectors.rs"]
 mod vectors;
+#[path = "cases/waiting.rs"]
+mod waiting;

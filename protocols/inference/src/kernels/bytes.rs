@@ -223,6 +223,7 @@ impl Packed {
 
     fn tiles(&self, m: usize, left: &[u8], b: &[i8], c: &mut [i32]) {
         let quads = self.k.div_ceil(4);
+        let mut tile = [[0i32; PANEL]; ROWS];
         // A panel stays in the first-level cache while the rows pass by.
         for j in (0..self.n).step_by(PANEL) {
             let width = PANEL.min(self.n - j);
@@ -231,7 +232,6 @@ impl Packed {
             for i in (0..m).step_by(ROWS) {
                 let rows = ROWS.min(m - i);
                 let a = &left[i * quads * 4..][..rows * quads * 4];
-                let mut tile = [[0i32; PANEL]; ROWS];
                 dots(quads, vectors, a, panel, &mut tile[..rows]);
                 for (r, row) in tile[..rows].iter().enumerate() {
                     c[(i + r) * self.n + j..][..width].copy_from_slice(&row[..width]);
@@ -277,7 +277,7 @@ fn pack(b: Bytes<'_>, n: usize, k: usize) -> Vec<i8> {
     data
 }
 
-/// One tile of products of quads: as many rows as `tile` has.
+/// One tile of products of quads, written to as many rows as `tile` has.
 fn dots(quads: usize, vectors: usize, a: &[u8], b: &[i8], tile: &mut [[i32; PANEL]]) {
     assert!(
         (1..=ROWS).contains(&tile.len())
@@ -293,6 +293,7 @@ fn dots(quads: usize, vectors: usize, a: &[u8], b: &[i8], tile: &mut [[i32; PANE
     }
     // Packed elsewhere: slow, and right.
     for (row, tile) in a.chunks_exact((quads * 4).max(1)).zip(tile) {
+        tile.fill(0);
         let steps = row.chunks_exact(4).zip(b.chunks_exact(vectors * LANES * 4));
         for (x, b) in steps {
             for (t, y) in tile.iter_mut().zip(b.chunks_exact(4)) {

@@ -400,8 +400,13 @@ impl Job<'_> {
             for q in 0..width {
                 // SAFETY: as above, with rows and columns exchanged.
                 let column = unsafe { self.c.slice((j + q) * self.m + i, t.rows) };
-                for (r, x) in column.iter_mut().enumerate() {
-                    *x = buffer[r * padded + q];
+                let from = buffer[q..].iter().step_by(padded);
+                match column.first_chunk_mut::<MAX_ROWS>() {
+                    // So many moves, without a loop.
+                    Some(column) => {
+                        *column = std::array::from_fn(|r| buffer[r * padded + q]);
+                    }
+                    None => column.iter_mut().zip(from).for_each(|(to, &x)| *to = x),
                 }
             }
         } else {

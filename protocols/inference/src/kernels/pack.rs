@@ -9,6 +9,7 @@
 //! a sliver. Panels of constant weights are packed once ([`Packed`]).
 
 use super::Kernels;
+use super::simd::multiversion;
 
 /// Right panels are whole vectors of the widest path.
 pub(crate) const LANES: usize = 16;
@@ -56,20 +57,18 @@ impl<'a> Mat<'a> {
 
 impl Panels for Mat<'_> {
     fn fill(&self, k0: usize, kc: usize, j0: usize, width: usize, nr: usize, dst: &mut [f32]) {
-        if self.cs == 1 && width == 3 * LANES {
-            // A copy of known length is a handful of moves.
-            for p in 0..kc {
-                let at = (k0 + p) * self.rs + j0;
-                let row: &[f32; 3 * LANES] = match self.data[at..].first_chunk() {
-                    Some(row) => row,
-                    None => break,
-                };
-                dst[p * nr..p * nr + 3 * LANES].copy_from_slice(row);
-            }
-        } else if self.cs == 1 {
-            for p in 0..kc {
-                let at = (k0 + p) * self.rs + j0;
-                dst[p * nr..p * nr + width].copy_from_slice(&self.data[at..at + width]);
+        if self.cs == 1 {
+            let from = self.data.get(k0 * self.rs + j0..).unwrap_or(&[]);
+            let lines = (from, self.rs);
+            // Moving bytes, the best instructions serve every path.
+            let best = Kernels::best();
+            match width {
+                48 => lines_of(best, [(); 48], lines, (kc, width, nr), dst),
+                17.. => lines_of(best, [(); 0], lines, (kc, width, nr), dst),
+                // A chunk writes more than the row, and the next row over that.
+                9.. if nr == width => lines_of(best, [(); 16], lines, (kc, width, nr), dst),
+                _ if nr == width => lines_of(best, [(); 8], lines, (kc, width, nr), dst),
+                _ => lines_of(best, [(); 0], lines, (kc, width, nr), dst),
             }
         } else if self.rs == 1 {
             // Columns are contiguous: eight at a time, so that both sides are
@@ -97,6 +96,27 @@ impl Panels for Mat<'_> {
 
     fn direct(&self) -> Option<Mat<'_>> {
         (self.cs == 1).then_some(*self)
+    }
+}
+
+multiversion! {
+    /// Row p of `width` from `lines.0[p · lines.1..]` to `dst[p · nr..]`, by chunks
+    /// of N (at least `width`) where there is room for them.
+    fn lines_of[const N: usize](
+        _chunk: [(); N],
+        lines: (&[f32], usize),
+        sizes: (usize, usize, usize),
+        dst: &mut [f32],
+    ) {
+        let ((from, rs), (kc, width, nr)) = (lines, sizes);
+        for p in 0..kc {
+            let (from, to) = (&from[p * rs..], &mut dst[p * nr..]);
+            match (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
+                // A copy of known length is a handful of moves.
+                (Some(from), Some(to)) if N > 0 => *to = *from,
+                _ => to[..width].copy_from_slice(&from[..width]),
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::ops::AddAssign;
 
-use super::math::{max, min};
+use super::math::NAN;
 use super::simd::multiversion;
 
 const LANES: usize = 64;
@@ -69,7 +69,7 @@ multiversion! {
             return;
         }
         for (o, row) in out.iter_mut().zip(src.chunks_exact(width)) {
-            *o = extreme(row, f32::NEG_INFINITY, max);
+            *o = extreme(row, 0);
         }
     }
 }
@@ -82,22 +82,83 @@ multiversion! {
             return;
         }
         for (o, row) in out.iter_mut().zip(src.chunks_exact(width)) {
-            *o = extreme(row, f32::INFINITY, min);
+            *o = extreme(row, 1 << 31);
         }
     }
 }
 
+/// The greatest element by the order of [`max_rows`]; with `flip` the sign bit,
+/// the least: −max(−x). Floats order like integers once the other bits of
+/// negative ones are inverted.
 #[inline(always)]
-fn extreme<F: Fn(f32, f32) -> f32>(row: &[f32], start: f32, f: F) -> f32 {
-    let mut lanes = [start; 16];
-    let (chunks, rest) = row.as_chunks::<16>();
+fn extreme(row: &[f32], flip: u32) -> f32 {
+    const LANES: usize = 32;
+    let turn = |k: i32| k ^ ((k >> 31) as u32 >> 1) as i32;
+    let key = |x: f32| {
+        let nan = x.to_bits() & 0x7fff_ffff > 0x7f80_0000;
+        if nan {
+            i32::MAX
+        } else {
+            turn((x.to_bits() ^ flip) as i32)
+        }
+    };
+    let mut lanes = [turn(f32::NEG_INFINITY.to_bits() as i32); LANES];
+    let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {
         for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = f(*lane, x);
+            *lane = key(x).max(*lane);
         }
     }
     for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = f(*lane, x);
+        *lane = key(x).max(*lane);
     }
-    lanes.iter().fold(start, |m, &x| f(m, x))
+    let mut h = LANES / 2;
+    while h > 0 {
+        for j in 0..h {
+            lanes[j] = lanes[j].max(lanes[j + h]);
+        }
+        h /= 2;
+    }
+    match lanes[0] {
+        i32::MAX => NAN,
+        k => f32::from_bits(turn(k) as u32 ^ flip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Kernels;
+    use super::super::gemm_tests::numbers;
+    use super::super::math::{max, min};
+    use super::*;
+
+    #[test]
+    fn extremes_of_rows_are_those_of_pairs() {
+        let zeros: Vec<f32> = (0..70)
+            .map(|i| if i % 3 == 0 { -0.0 } else { 0.0 })
+            .collect();
+        let negative: Vec<f32> = zeros.iter().map(|_| -0.0).collect();
+        for width in [1, 5, 16, 31, 32, 33, 64, 257] {
+            for hostile in [false, true] {
+                let mut rows = numbers(20 * width, width as u64, hostile);
+                if width < 70 {
+                    rows.extend(&zeros[..width]);
+                    rows.extend(&negative[..width]);
+                    rows.extend(zeros[..width].iter().map(|z| z - f32::INFINITY));
+                }
+                let count = rows.len() / width;
+                for kernels in Kernels::available() {
+                    let (mut most, mut least) = (vec![0f32; count], vec![0f32; count]);
+                    max_rows(kernels, &rows, width, &mut most);
+                    min_rows(kernels, &rows, width, &mut least);
+                    for (i, row) in rows.chunks_exact(width).enumerate() {
+                        let greatest = row.iter().fold(f32::NEG_INFINITY, |m, &x| max(m, x));
+                        let lowest = row.iter().fold(f32::INFINITY, |m, &x| min(m, x));
+                        assert_eq!(most[i].to_bits(), greatest.to_bits(), "{row:?}");
+                        assert_eq!(least[i].to_bits(), lowest.to_bits(), "{row:?}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -37,7 +37,7 @@ thread_local! {
 
 impl Pool {
     fn remove(&mut self, at: usize) -> Vec<f32> {
-        let buffer = self.buffers.swap_remove(at);
+        let buffer = self.buffers.remove(at);
         self.bytes -= size(&buffer);
         buffer
     }
@@ -69,7 +69,9 @@ fn find(len: usize, most: usize) -> Vec<f32> {
         let pool = &mut *p.borrow_mut();
         // The smallest that fits, unless it is too large.
         let fits = |v: &Vec<f32>| (len..=most).contains(&v.capacity());
+        // Of equals the last one given back: a cache may still hold it.
         let best = (0..pool.buffers.len())
+            .rev()
             .filter(|&i| len >= WORTH && fits(&pool.buffers[i]))
             .min_by_key(|&i| pool.buffers[i].capacity())?;
         Some(pool.remove(best))

@@ -7,6 +7,7 @@
 //!
 //! Gas: the operator's own, and one unit for each element widened or rounded.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -49,10 +50,10 @@ fn view<'a>(inputs: &Inputs<'a>, wide: &'a [Option<Tensor>]) -> Inputs<'a> {
         let input = slot.as_ref()?;
         let half = input.desc.dtype == DType::F16;
         Some(Input {
-            desc: Desc::new(
-                if half { DType::F32 } else { input.desc.dtype },
-                input.desc.shape.clone(),
-            ),
+            desc: match half {
+                true => Cow::Owned(Desc::new(DType::F32, input.desc.shape.clone())),
+                false => input.desc.clone(),
+            },
             value: if half {
                 wide.get(i).and_then(Option::as_ref)
             } else {

@@ -5,6 +5,7 @@
 //! dimension lies along dimension 1, the channels. `consumed_inputs` (operator
 //! set 1) never had a meaning for results.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ impl Aligned {
         };
         let input = |desc, value| {
             Some(Input {
-                desc,
+                desc: Cow::Owned(desc),
                 value,
                 node: None,
                 touched: Cell::new(false),

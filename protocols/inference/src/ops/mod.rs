@@ -47,6 +47,7 @@ mod signal;
 mod slice;
 mod window;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
@@ -157,7 +158,7 @@ pub(crate) struct Inputs<'a> {
 }
 
 pub(crate) struct Input<'a> {
-    pub(crate) desc: Desc,
+    pub(crate) desc: Cow<'a, Desc>,
     pub(crate) value: Option<&'a Tensor>,
     /// Its node, of a value that waits to be computed.
     pub(crate) node: Option<usize>,

@@ -8,6 +8,7 @@
 //! decide shapes. Re-execution from a witness runs this very code, with only the
 //! values that the step reads.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -436,10 +437,10 @@ impl<'p> Run<'p> {
         let program = self.program;
         let slot = |id: &ValueId| {
             let (desc, value, node) = match program.constants.get(id) {
-                Some(t) => (Desc::of(t), Some(t), None),
+                Some(t) => (Cow::Owned(Desc::of(t)), Some(t), None),
                 None => {
                     let slot = self.live.slots.get(id)?;
-                    (slot.desc.clone(), slot.tensor.as_ref(), slot.node)
+                    (Cow::Borrowed(&slot.desc), slot.tensor.as_ref(), slot.node)
                 }
             };
             Some(Input {

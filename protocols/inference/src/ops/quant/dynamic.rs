@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::gas;
 use crate::kernels::math::{self, canon};
-use crate::kernels::{Kernels, reduce, simd};
+use crate::kernels::{Kernels, simd};
 use crate::ops::registry::ok;
 use crate::ops::{BuildError, Desc, Fault, Inputs, Node, Operator, Plan, tensor};
 use crate::tensor::{DType, Tensor};
@@ -29,12 +29,42 @@ impl Parameters {
     }
 }
 
+/// Lanes of the search for extremes.
+const LANES: usize = 32;
+
+simd::multiversion! {
+    /// The least and the greatest number, together with 0; NaN if there is one.
+    /// Which zero does not matter to the rule.
+    fn extremes[](x: &[f32], found: &mut [f32; 2]) {
+        let (mut lo, mut hi, mut nan) = ([0f32; LANES], [0f32; LANES], [false; LANES]);
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (((lo, hi), nan), &x) in lo.iter_mut().zip(&mut hi).zip(&mut nan).zip(chunk) {
+                *lo = if x < *lo { x } else { *lo };
+                *hi = if x > *hi { x } else { *hi };
+                *nan |= x.is_nan();
+            }
+        }
+        for (((lo, hi), nan), &x) in lo.iter_mut().zip(&mut hi).zip(&mut nan).zip(rest) {
+            *lo = if x < *lo { x } else { *lo };
+            *hi = if x > *hi { x } else { *hi };
+            *nan |= x.is_nan();
+        }
+        *found = match nan.contains(&true) {
+            true => [math::NAN; 2],
+            false => [
+                lo.iter().fold(0.0, |a, &b| if b < a { b } else { a }),
+                hi.iter().fold(0.0, |a, &b| if b > a { b } else { a }),
+            ],
+        };
+    }
+}
+
 /// The parameters that cover all of `x`.
 pub(in crate::ops) fn parameters(k: Kernels, x: &[f32]) -> Parameters {
-    let (mut lo, mut hi) = ([0f32], [0f32]);
-    reduce::min_rows(k, x, x.len(), &mut lo);
-    reduce::max_rows(k, x, x.len(), &mut hi);
-    let (lo, hi) = (math::min(0.0, lo[0]), math::max(0.0, hi[0]));
+    let mut found = [0f32; 2];
+    extremes(k, x, &mut found);
+    let [lo, hi] = found;
     let scale = canon((hi - lo) / 255.0);
     let scale = if scale == 0.0 { 1.0 } else { scale };
     Parameters {
