@@ -71,7 +71,7 @@ fn given_inputs_come_to_the_published_outputs() {
 
 #[test]
 fn all_that_a_model_needs_and_we_lack_is_named() {
-    // `y = Frob(x)`, `z = Twirl(x)` in a protobuf written by hand.
+    // `y = Frob(x)`, `z = Twirl(x)`, `w = Upsample(x)` in a protobuf written by hand.
     let node = |op: &str, out: &str| {
         let mut n = vec![0x0a, 1, b'x', 0x12, out.len() as u8];
         n.extend(out.as_bytes());
@@ -84,6 +84,7 @@ fn all_that_a_model_needs_and_we_lack_is_named() {
     let graph = [
         node("Frob", "y"),
         node("Twirl", "z"),
+        node("Upsample", "w"),
         value(0x5a, b'x'),
         value(0x62, b'y'),
     ]
@@ -103,6 +104,11 @@ fn all_that_a_model_needs_and_we_lack_is_named() {
         "{}",
         said.out
     );
+    // The list of operators says in which sets and on what there is one of that name.
+    let flat = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["opset 10 removed", "opsets 1 to 9", "f32"] {
+        assert!(flat.contains(words), "{words}: {flat}");
+    }
     let said = aether(&["model", "hash", text(&file)]).failed(Exit::Failed, "Twirl");
     assert!(said.err.contains("Frob"), "{}", said.err);
     std::fs::write(&file, b"no model").unwrap();

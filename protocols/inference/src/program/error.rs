@@ -101,7 +101,7 @@ pub enum ModelError {
         kind: &'static str,
     },
     /// An input that is no tensor.
-    #[error("`{name}` is a {kind}, which is not supported")]
+    #[error("`{name}`: {kind}s are not supported, only tensors")]
     Kind {
         /// The value's name.
         name: String,

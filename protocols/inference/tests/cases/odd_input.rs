@@ -3,9 +3,10 @@
 
 use aether_inference::{DType, Data, Limits, Program, RunLimits, Status, Tensor, execute};
 
-use crate::support::catalogue::{NEWEST, Row};
+use crate::support::catalogue::{NEWEST, Row, rows};
 use crate::support::conformance::header;
 use crate::support::model::{A, floats, ints};
+use crate::support::sweep::{End, attempt, widened};
 
 const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;
@@ -220,4 +221,33 @@ fn a_type_that_an_operator_does_not_take_ends_the_run_with_a_reason() {
         let said = judge(op, vec![t; n], vec![], &Traps(reason));
         assert_eq!(said, Ok(()), "{op} of {dtype}");
     }
+}
+
+#[test]
+fn products_of_f64_are_those_of_f32_where_both_are_exact() {
+    let products = ["MatMul", "Gemm", "Conv"];
+    let mut count = 0;
+    for mut row in rows().into_iter().filter(|r| products.contains(&r.op)) {
+        // Eighths: their products and sums fit either type.
+        for t in row.inputs.iter_mut().flatten() {
+            let v: Vec<f32> = numbers(t).iter().map(|x| (x * 8.0).round() / 8.0).collect();
+            *t = floats(t.shape(), &v);
+        }
+        let run = |row: &Row| match attempt(row) {
+            Ok(End::Ran(Status::Done, _, out)) => out,
+            other => panic!("{}: {other:?}", row.op),
+        };
+        let (narrow, wide) = (run(&row), run(&widened(&row)));
+        let doubles = wide[0].view::<f64>().expect("f64");
+        let floats: Vec<f64> = numbers(&narrow[0]).iter().map(|&x| f64::from(x)).collect();
+        assert_eq!(
+            (wide[0].shape(), doubles),
+            (narrow[0].shape(), &*floats),
+            "{}",
+            row.op
+        );
+        assert!(doubles.iter().any(|&x| x != 0.0));
+        count += 1;
+    }
+    assert!(count >= 4);
 }

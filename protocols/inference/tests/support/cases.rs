@@ -7,6 +7,7 @@ use aether_inference::{Data, F16, Tensor};
 use super::catalogue;
 use super::golden::Case;
 use super::model::{A, Builder, D, floats, ints, noise, small_cnn};
+use super::sweep;
 
 /// Bit patterns that arithmetic likes to get wrong.
 pub(crate) const SPECIAL: [u32; 22] = [
@@ -157,6 +158,11 @@ fn operators(all: &mut Vec<Case>) {
             .map(|(i, t)| mixed(t, i as u64).unwrap_or_else(|| t.clone()))
             .collect();
         all.push(Case::made(name.clone(), row.model(), row.given()));
+        if ["MatMul", "Gemm", "Conv", "DFT", "STFT"].contains(&row.op) {
+            let wide = sweep::widened(&row);
+            let (name, model) = (format!("{name}_f64"), wide.model());
+            all.push(Case::made(name, model, wide.given()));
+        }
         all.push(Case::made(format!("{name}_wild"), row.model(), wild));
     }
 }

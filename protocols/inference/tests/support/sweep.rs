@@ -167,3 +167,14 @@ pub(crate) fn empty(shape: &[usize], dtype: DType) -> Tensor {
     let t = ones(&[0], dtype);
     t.reshaped(shape).expect("as many elements")
 }
+
+/// A row of f32 with the same numbers in f64.
+pub(crate) fn widened(row: &Row) -> Row {
+    let mut wide = row.clone();
+    for t in wide.inputs.iter_mut().flatten() {
+        if t.dtype() == DType::F32 {
+            *t = recast(t, DType::F64);
+        }
+    }
+    wide
+}
