@@ -103,6 +103,12 @@ fn a_registration_needs_a_stake_and_fresh_evidence() {
     let stale = s.evidence_at("worker", &session, Slot(s.slot.0 - 60));
     let stale = s.attest_with("worker", &session, stale);
     assert_eq!(s.refusal(&stale), Refusal::Over("the evidence is too old"));
+    // Also where the registration rests on newer evidence.
+    let renewal = s.attest_tx("worker");
+    s.block(&[renewal]);
+    let stale = s.evidence_at("worker", &session, Slot(s.slot.0 - 60));
+    let stale = s.attest_with("worker", &session, stale);
+    assert_eq!(s.refusal(&stale), Refusal::Over("the evidence is too old"));
     let stolen = s.attest_with("worker", &session, s.evidence("worker-2", &session));
     assert!(matches!(s.refusal(&stolen), Refusal::Evidence(_)));
 }

@@ -37,15 +37,7 @@ pub(super) fn appraise_bound(
             "the job does not accept this kind of evidence",
         ));
     }
-    let age_max = env.rules.params().evidence_age_slots_max;
-    if evidence.slot >= env.ctx.slot {
-        return Err(Refusal::NotNow(
-            "the evidence names a slot that has no block yet",
-        ));
-    }
-    if env.ctx.slot.since(evidence.slot) > age_max {
-        return Err(Refusal::Over("the evidence is too old"));
-    }
+    must_be_fresh(env, evidence)?;
     let block: BlockId = block_id_at(env, view, evidence.slot)?;
     let binding = Binding::new(
         env.rules.chain_id.as_bytes(),
@@ -98,6 +90,20 @@ pub(super) fn appraise_bound(
         measurement: appraisal.measurement.0,
         platform: appraisal.platform_id.map(|id| id.0),
     })
+}
+
+/// Whether the evidence names a past slot that is young enough.
+pub(super) fn must_be_fresh(env: &Env<'_>, evidence: &BoundEvidence) -> Result<(), Refusal> {
+    if evidence.slot >= env.ctx.slot {
+        return Err(Refusal::NotNow(
+            "the evidence names a slot that has no block yet",
+        ));
+    }
+    let age_max = env.rules.params().evidence_age_slots_max;
+    if env.ctx.slot.since(evidence.slot) > age_max {
+        return Err(Refusal::Over("the evidence is too old"));
+    }
+    Ok(())
 }
 
 /// Refuses what is older than the network has seen, and remembers what is

@@ -8,7 +8,7 @@
 //!   whosever worker it is, and frees it with the VCR or at the deadline.
 
 use super::Env;
-use super::evidence::appraise_bound;
+use super::evidence::{appraise_bound, must_be_fresh};
 use super::governance::rules_in_force;
 use crate::action::BoundEvidence;
 use crate::events::StateEvent;
@@ -29,6 +29,8 @@ pub(super) fn attest(
     let mut record: WorkerRecord = view
         .worker(signer)?
         .ok_or(Refusal::NotNow("the worker has not bonded a stake"))?;
+    // Stale is stale, whatever else it is; and both are cheap to see.
+    must_be_fresh(env, evidence)?;
     let held = record.registration.as_ref();
     if held.is_some_and(|r| r.slot >= evidence.slot) {
         return Err(Refusal::Over("the registration rests on newer evidence"));
