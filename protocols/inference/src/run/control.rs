@@ -6,9 +6,10 @@
 //! are simultaneous: all sources are taken, what dies is dropped, then targets
 //! are set. Rows taken and elements appended are paid for by their bytes.
 
-use super::engine::{Flow, MissingValue, Run, Step};
+use super::engine::{MissingValue, Run};
 use super::live::Slot;
 use super::state::Frame;
+use super::step::{Flow, Step};
 use crate::gas;
 use crate::ops::Desc;
 use crate::program::{

@@ -4,13 +4,14 @@
 //! bound? (2) plan; (3) gas; (4) step gas; (5) memory; (6) compute; (7) free;
 //! (8) does the step close? In (1) and (4) a step that already has instructions
 //! closes *before* this one; a step of this instruction alone ends the run as
-//! too large. Control instructions (`control.rs`) go through the same. Everything but (6) depends on shapes and on the few values that
-//! decide shapes. Re-execution from a witness runs this very code, with only the
+//! too large. Control instructions (`control.rs`) go through the same; what a
+//! step has used so far is `step.rs`. Everything but (6) depends on shapes and on
+//! the few values that decide shapes. Re-execution from a witness runs this very code, with only the
 //! values that the step reads.
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use thiserror::Error;
 
@@ -19,11 +20,12 @@ use super::limits::{RunLimits, step_rule};
 use super::live::{Live, Slot};
 use super::pending::Pending;
 use super::state::{Element, Frame, LiveValue, MachineState, Status};
+use super::step::{Carried, Flow, Step};
 use crate::gas;
 use crate::kernels::{FloatEnvironment, Kernels, check_float_environment, scratch, split};
 use crate::ops::{Desc, Fault, Input, Inputs, Operator};
 use crate::program::{Code, InputError, Instruction, Program, ValueId};
-use crate::tensor::{Digest, Tensor, encoded_len};
+use crate::tensor::{Digest, Tensor};
 
 /// Why a run cannot start. The caller is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -481,86 +483,6 @@ impl<'p> Run<'p> {
             })
             .collect()
     }
-}
-
-/// A step being executed.
-pub(super) struct Step {
-    gas: u64,
-    executed: u64,
-    /// Encoded size of its witness so far, bytes.
-    witness: u64,
-    memory: u64,
-    /// Values of the state before that it looked at.
-    pub(super) reads: BTreeSet<ValueId>,
-    /// Values of the state before that `witness` counts.
-    counted: BTreeSet<ValueId>,
-    trap: Option<&'static str>,
-}
-
-/// What a witness carries if the next instruction is executed.
-pub(super) struct Carried {
-    bytes: u64,
-    values: BTreeSet<ValueId>,
-}
-
-impl Step {
-    fn new(witness: u64) -> Self {
-        Self {
-            gas: 0,
-            executed: 0,
-            witness,
-            memory: 0,
-            reads: BTreeSet::new(),
-            counted: BTreeSet::new(),
-            trap: None,
-        }
-    }
-
-    /// The witness of this step and these values.
-    pub(super) fn carried(&self, live: &Live, ids: impl Iterator<Item = ValueId>) -> Carried {
-        let mut carried = Carried {
-            bytes: self.witness,
-            values: BTreeSet::new(),
-        };
-        for id in ids {
-            let Some(origin) = live.origin(id).filter(|o| !self.counted.contains(o)) else {
-                continue;
-            };
-            if let (true, Some(slot)) = (carried.values.insert(origin), live.slots.get(&id)) {
-                let len = encoded_len(slot.desc.dtype, &slot.desc.shape).saturating_add(4);
-                carried.bytes = carried.bytes.saturating_add(len);
-            }
-        }
-        carried
-    }
-
-    pub(super) fn carry(&mut self, carried: Carried) {
-        self.witness = carried.bytes;
-        self.reads.extend(&carried.values);
-        self.counted.extend(carried.values);
-    }
-
-    /// A step that holds something closes before an instruction that does not
-    /// fit; an instruction that does not fit alone ends the run.
-    pub(super) fn too_large(&self) -> Flow {
-        if self.executed == 0 {
-            Flow::End(Status::StepTooLarge)
-        } else {
-            Flow::Close
-        }
-    }
-
-    pub(super) fn trap(&mut self, reason: &'static str) -> Flow {
-        self.trap = Some(reason);
-        Flow::End(Status::Trapped)
-    }
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Flow {
-    Next,
-    Close,
-    End(Status),
 }
 
 /// The state before step 1; `lines` are the inputs', in order.

@@ -9,6 +9,7 @@ mod limits;
 mod live;
 mod pending;
 mod state;
+mod step;
 mod witness;
 
 pub use engine::{Run, RunError, StepRecord};
