@@ -63,6 +63,13 @@ pub trait Attester: Send + Sync {
     ) -> Result<Attested, AttestError>;
 }
 
+/// A session key, made anew at each start and held in memory only.
+fn fresh_session() -> Result<SigningKey, AttestError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut()).map_err(|_| AttestError::Entropy)?;
+    Ok(SigningKey::from_bytes(&seed))
+}
+
 /// The stand-in of dev networks: a platform whose root only their genesis
 /// trusts.
 pub struct SimulatedTee {
@@ -81,13 +88,10 @@ impl SimulatedTee {
     pub fn from_pem(pem: &str) -> Result<Self, AttestError> {
         let platform =
             SimPlatform::from_pem(pem).map_err(|e| AttestError::Platform(e.to_string()))?;
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut()).map_err(|_| AttestError::Entropy)?;
-        let session = SigningKey::from_bytes(&seed);
         Ok(Self {
             platform,
             measurement: simulated_measurement(),
-            session,
+            session: fresh_session()?,
         })
     }
 }

@@ -6,7 +6,7 @@
 //! - Nitro's documents carry their whole chain; AMD's and Intel's evidence
 //!   names a bundle, which the source hands out (with a cache of its own).
 
-use super::{AttestError, Attested, Attester};
+use super::{AttestError, Attested, Attester, fresh_session};
 use aether_mesh::{Account, BlobRef, BlockId, BoundEvidence, ChainId, Slot};
 use aether_tee::attester::{self, Attester as Device, EndorsementSource};
 use aether_tee::fetch::{FetchSettings, VendorServices};
@@ -14,7 +14,6 @@ use aether_tee::{Binding, EvidenceKind};
 use ed25519_dalek::{Signer, SigningKey};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use zeroize::Zeroizing;
 
 type Open = Box<dyn Fn() -> Result<Box<dyn Device>, attester::AttestError> + Send + Sync>;
 type Source = Box<dyn EndorsementSource + Send>;
@@ -49,13 +48,11 @@ impl HardwareTee {
                 "this machine's TEE is {kind}, not {expected}"
             )));
         }
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut()).map_err(|_| AttestError::Entropy)?;
         Ok(Self {
             kind,
             open,
             source: Mutex::new(source),
-            session: SigningKey::from_bytes(&seed),
+            session: fresh_session()?,
         })
     }
 }
