@@ -18,7 +18,7 @@ use super::serve::Server;
 use super::submit::{Admitted, SubmitError, Submitter};
 use super::sync::{Wake, follow};
 use crate::net::{MessageId, NetEvent, NetHandle, PeerId, Topic, Verdict};
-use aether_mesh::{Block, Certificate, SignedTx, wire, wire::pb};
+use aether_mesh::{Blame, BlobRef, Block, Certificate, Refusal, SignedTx, TxId, wire, wire::pb};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -29,6 +29,8 @@ const JUDGED_AT_ONCE: usize = 64;
 const ANSWERED_AT_ONCE: usize = 64;
 /// How long a verdict may wait for bytes.
 const BLOB_PATIENCE: Duration = Duration::from_secs(8);
+/// Most blobs that a transaction names.
+const BLOBS_MAX: usize = 2;
 
 /// The loop over the network's events.
 pub(super) struct Intake {
@@ -180,6 +182,25 @@ impl Intake {
             .map_or(0, |head| head.height.0)
     }
 
+    /// Fetches what a transaction lacks, one blob after the other (a VCR may
+    /// name an output and a bundle of endorsements), and judges it then.
+    async fn judge_lacking(&self, from: PeerId, id: TxId, mut blob: BlobRef) -> Verdict {
+        for _ in 0..BLOBS_MAX {
+            let fetched = self.fetcher.fetch(blob, Some(from), BLOB_PATIENCE).await;
+            if fetched.is_err() {
+                return Verdict::Ignore;
+            }
+            let submitter = self.submitter.clone();
+            match tokio::task::spawn_blocking(move || submitter.recheck(&id)).await {
+                Ok(Ok(())) => return Verdict::Accept,
+                Ok(Err(Refusal::BlobMissing(next))) => blob = next,
+                Ok(Err(refusal)) if refusal.blame() == Blame::Sender => return Verdict::Reject,
+                _ => return Verdict::Ignore,
+            }
+        }
+        Verdict::Ignore
+    }
+
     async fn judge_tx(&self, topic: Topic, from: PeerId, bytes: Vec<u8>) -> Verdict {
         let limit = self.submitter.rules.params().limits.message_bytes_max as usize;
         let Ok(tx) = SignedTx::decode(&bytes, limit) else {
@@ -201,23 +222,7 @@ impl Intake {
                 Verdict::Ignore
             }
             Ok(Ok((true, Ok(Admitted::Lacking(id, blob))))) => {
-                if self
-                    .fetcher
-                    .fetch(blob, Some(from), BLOB_PATIENCE)
-                    .await
-                    .is_err()
-                {
-                    return Verdict::Ignore;
-                }
-                let submitter = self.submitter.clone();
-                let again = tokio::task::spawn_blocking(move || submitter.recheck(&id)).await;
-                match again {
-                    Ok(Ok(())) => Verdict::Accept,
-                    Ok(Err(refusal)) if refusal.blame() == aether_mesh::Blame::Sender => {
-                        Verdict::Reject
-                    }
-                    _ => Verdict::Ignore,
-                }
+                self.judge_lacking(from, id, blob).await
             }
             Ok(Ok((true, Err(error)))) => {
                 tracing::debug!(%error, "transaction not taken");
